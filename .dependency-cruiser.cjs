@@ -1,0 +1,72 @@
+/** Layers: entrances, exits and daemons -> transport -> quic, wire -> runtime. `cli` alone knows all daemons. */
+const packagePath = (names) => `^packages/(${names})/`;
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "runtime-is-the-bottom",
+      severity: "error",
+      from: { path: packagePath("runtime") },
+      to: { path: "^packages/", pathNot: packagePath("runtime") },
+    },
+    {
+      name: "wire-is-pure",
+      comment: "codecs do no I/O and run anywhere",
+      severity: "error",
+      from: { path: packagePath("wire"), pathNot: "\\.test\\.ts$" },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "wire-and-identity-stand-on-runtime",
+      severity: "error",
+      from: { path: packagePath("wire|identity|telemetry"), pathNot: "\\.test\\.ts$" },
+      to: { path: "^packages/", pathNot: packagePath("runtime|wire|identity|telemetry") },
+    },
+    {
+      name: "quic-knows-no-session",
+      severity: "error",
+      from: { path: packagePath("quic"), pathNot: "\\.test\\.ts$" },
+      to: {
+        path: packagePath(
+          "transport|wire|relay|client-proxy|end-server-proxy|cli|config|telemetry",
+        ),
+      },
+    },
+    {
+      name: "transport-knows-no-daemon",
+      severity: "error",
+      from: { path: packagePath("transport"), pathNot: "\\.test\\.ts$" },
+      to: { path: packagePath("relay|client-proxy|end-server-proxy|cli|config") },
+    },
+    {
+      name: "daemons-do-not-know-each-other",
+      severity: "error",
+      from: { path: packagePath("relay|client-proxy|end-server-proxy"), pathNot: "\\.test\\.ts$" },
+      to: {
+        path: packagePath("relay|client-proxy|end-server-proxy|cli|config|quic"),
+        pathNot: "^packages/$1/",
+      },
+    },
+    {
+      name: "testkit-stays-in-tests",
+      severity: "error",
+      from: { path: "^packages/", pathNot: "\\.test\\.ts$|^packages/testkit/" },
+      to: { path: packagePath("testkit") },
+    },
+    {
+      name: "one-door",
+      comment: "no deep imports into another package",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/" },
+      to: { path: "^packages/[^/]+/src/(?!index\\.ts$)", pathNot: "^packages/$1/" },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules|dist" },
+    exclude: { path: "(^|/)dist/|node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "test/tsconfig.json" },
+    enhancedResolveOptions: { conditionNames: ["@culvert/source", "import", "node", "default"] },
+  },
+};

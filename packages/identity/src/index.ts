@@ -1,0 +1,1 @@
+export type { Identity, PeerId } from "./identity.ts";

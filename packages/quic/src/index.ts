@@ -1,0 +1,17 @@
+export type {
+  DatagramDropReason,
+  DialOptions,
+  EngineDeps,
+  EngineName,
+  EngineWarning,
+  ListenOptions,
+  PeerReset,
+  QuicConnection,
+  QuicConnectionStats,
+  QuicEngine,
+  QuicListener,
+  QuicListenerStats,
+  QuicStream,
+  UdpAddress,
+} from "./engine.ts";
+export { largestDatagramBytes, quicDefaults, type QuicSettings } from "./settings.ts";

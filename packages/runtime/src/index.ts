@@ -1,0 +1,22 @@
+export { BoundedQueue } from "./bounded-queue.ts";
+export { formatByteSize, parseByteSize } from "./byte-size.ts";
+export type { ByteStream } from "./byte-stream.ts";
+export { systemClock, sleep, type Clock, type Timer } from "./clock.ts";
+export { formatCloseReason, type CloseReason } from "./close-reason.ts";
+export { withDeadline, type DeadlineOptions } from "./deadline.ts";
+export { formatMillis, millis, parseMillis, type Millis } from "./duration.ts";
+export {
+  ConfigError,
+  CulvertError,
+  errorText,
+  InternalError,
+  LimitError,
+  systemCode,
+  TransportError,
+  WireError,
+  type ErrorDetails,
+} from "./errors.ts";
+export { systemRandom, type Random } from "./random.ts";
+export { RetrySchedule, type RetryOptions } from "./retry-schedule.ts";
+export { Scope } from "./scope.ts";
+export { splice, type SpliceProgress, type SpliceResult } from "./splice.ts";

@@ -1,0 +1,1 @@
+export type { Session, SessionStats } from "./session.ts";
