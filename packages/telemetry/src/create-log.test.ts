@@ -1,0 +1,106 @@
+import { Writable } from "node:stream";
+import { ConfigError } from "@culvert/runtime";
+import { expect, test } from "vitest";
+import { createLog, type LogOptions } from "./create-log.ts";
+
+class Lines extends Writable {
+  text = "";
+  isTTY = false;
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+
+  get objects(): Record<string, unknown>[] {
+    return this.text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+}
+
+function logTo(destination: Lines, options: Partial<LogOptions> = {}) {
+  return createLog({
+    level: "info",
+    format: "auto",
+    destination,
+    clock: { wallNowMs: () => 1_700_000_000_000 },
+    fields: { role: "relay" },
+    ...options,
+  });
+}
+
+test("a line is one JSON object with level, time, the fields of the log and its own", () => {
+  const lines = new Lines();
+  const log = logTo(lines);
+  log.info("relay.started", { port: 30_380 });
+  log.debug("link.dialing");
+  expect(lines.objects).toEqual([
+    {
+      level: "info",
+      time: "2023-11-14T22:13:20.000Z",
+      role: "relay",
+      event: "relay.started",
+      port: 30_380,
+    },
+  ]);
+});
+
+test("a child adds its fields to each of its lines, and keeps the level", () => {
+  const lines = new Lines();
+  const child = logTo(lines, { level: "warn" }).child({ session: "s1" });
+  child.info("relay.session.opened");
+  child.warn("relay.session.refused", { peer: "p" });
+  expect(child.level).toBe("warn");
+  expect(lines.objects).toMatchObject([
+    { event: "relay.session.refused", session: "s1", peer: "p", role: "relay" },
+  ]);
+});
+
+test("secrets are redacted at every depth a configuration has", () => {
+  const lines = new Lines();
+  logTo(lines).info("config.effective", {
+    token: "t-1",
+    socks: { password: "t-2", deep: { secret: "t-3" } },
+  });
+  expect(lines.text).not.toMatch(/t-[123]/);
+  expect(lines.objects).toMatchObject([{ socks: { deep: { secret: "[redacted]" } } }]);
+});
+
+test("an error is written with its code, data and causes, and a foreign one with its stack", () => {
+  const lines = new Lines();
+  const cause = Object.assign(new Error("no such file"), { code: "ENOENT" });
+  const ours = new ConfigError("unreadable_file", "cannot read a.yaml", {
+    data: { file: "a.yaml" },
+    cause,
+  });
+  const log = logTo(lines);
+  log.error("daemon.failed", { error: ours });
+  log.error("daemon.fault", { error: new Error("odd") });
+  expect(lines.objects[0]!["error"]).toEqual({
+    name: "ConfigError",
+    message: "cannot read a.yaml",
+    code: "unreadable_file",
+    data: { file: "a.yaml" },
+    cause: { name: "Error", message: "no such file", code: "ENOENT" },
+  });
+  expect(lines.objects[1]!["error"]).toHaveProperty("stack", expect.stringContaining("odd"));
+});
+
+test("a terminal gets readable lines, written at once", () => {
+  const lines = new Lines();
+  lines.isTTY = true;
+  logTo(lines).info("relay.started", { port: 30_380 });
+  expect(lines.text).toContain("relay.started");
+  expect(lines.text).toContain('"port":30380');
+  expect(lines.text).not.toMatch(/^\{/);
+  expect(lines.text.trimEnd().split("\n")).toHaveLength(1);
+});
+
+test("a log whose reader went away is silent and does no harm", () => {
+  const lines = new Lines();
+  const log = logTo(lines);
+  lines.destroy(new Error("EPIPE"));
+  expect(() => log.info("relay.started")).not.toThrow();
+});
