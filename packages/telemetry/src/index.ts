@@ -1,7 +1,11 @@
+export { AdminServer, type AdminServerDeps, type AdminServerOptions } from "./admin-server.ts";
 export { createLog, type LogFormat, type LogOptions } from "./create-log.ts";
 export { describeError, type ErrorDescription } from "./describe-error.ts";
 export { logLevels, silentLog, type Log, type LogFields, type LogLevel } from "./log.ts";
 export type { LogEvent } from "./log-events.ts";
+export { queryStatus, type QueryStatusOptions } from "./query-status.ts";
 export { rateLimited, type RateLimit } from "./rate-limited-log.ts";
 export { createRegistry } from "./registry.ts";
+export { StatusServer, type StatusServerDeps } from "./status-server.ts";
+export { statusAddress } from "./status-socket.ts";
 export { Counter, Gauge, Histogram, Registry } from "prom-client";
