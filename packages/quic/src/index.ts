@@ -15,3 +15,9 @@ export type {
   UdpAddress,
 } from "./engine.ts";
 export { largestDatagramBytes, quicDefaults, type QuicSettings } from "./settings.ts";
+export {
+  createMemoryNetwork,
+  type MemoryNetwork,
+  type MemoryNetworkOptions,
+  type MemoryQuicEngine,
+} from "./memory/memory-network.ts";
