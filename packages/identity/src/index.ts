@@ -1,1 +1,6 @@
-export type { Identity, PeerId } from "./identity.ts";
+export { createCertificate, type TlsCertificate } from "./certificate.ts";
+export { generateIdentity, identityOfPrivateKey, type Identity } from "./identity.ts";
+export { loadIdentityFile, writeIdentityFile } from "./identity-file.ts";
+export { parsePeerId, peerIdOfPublicKey, type PeerId } from "./peer-id.ts";
+export { privateKeyToProtobuf } from "./private-key-protobuf.ts";
+export { verifyPeerCertificate } from "./verify-certificate.ts";

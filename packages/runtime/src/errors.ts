@@ -31,9 +31,12 @@ export class ConfigError extends CulvertError<
   | "bad_key"
   | "key_file_permissions"
   | "unreadable_file"
+  | "unwritable_file"
   | "already_exists"
   | "bad_usage"
   | "refused_engine"
+  | "bad_name"
+  | "bad_target"
 > {}
 
 /** Bytes from a peer that break the protocol. */
