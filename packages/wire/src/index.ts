@@ -1,1 +1,24 @@
-export {};
+export { tipDefaults } from "./defaults.ts";
+export { encodedTipLength, encodeTip, tipVersion } from "./encode-tip.ts";
+export {
+  decodeForward,
+  decodeForwardAnswer,
+  encodeForward,
+  encodeForwardAnswer,
+} from "./forward.ts";
+export { canonicalIpv6, isIpv4 } from "./ip-address.ts";
+export { parseName } from "./name.ts";
+export { quoteText } from "./quote-text.ts";
+export { Status, statusName, statusOfError, type StatusCode } from "./status.ts";
+export { formatTarget, parseTarget, type Target } from "./target.ts";
+export type {
+  Answer,
+  Attach,
+  AttachAnswer,
+  Connect,
+  Forward,
+  ForwardAnswer,
+  Offer,
+  Tip,
+} from "./tip.ts";
+export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";
