@@ -1,8 +1,11 @@
-import { X509Certificate } from "node:crypto";
+import "reflect-metadata";
+import { webcrypto, X509Certificate } from "node:crypto";
+import { Extension, X509CertificateGenerator } from "@peculiar/x509";
 import fc from "fast-check";
 import { TransportError } from "@culvert/runtime";
 import { describe, expect, it } from "vitest";
 import { createCertificate, generateIdentity, verifyPeerCertificate } from "./index.ts";
+import { encodeSignedKey, libp2pExtensionOid } from "./libp2p-extension.ts";
 
 const nowMs = Date.UTC(2026, 10, 21);
 const yearMs = 365 * 24 * 3_600_000;
@@ -22,6 +25,31 @@ function refusal(der: Uint8Array, wallNowMs = nowMs): string | undefined {
     expect((error as TransportError).code).toBe("handshake_failed");
     return (error as TransportError).message;
   }
+}
+
+interface ExtensionSpec {
+  readonly oid: string;
+  readonly critical: boolean;
+  readonly value: Uint8Array;
+}
+
+/** A certificate that signs itself well, with whatever extensions. */
+async function certificateWith(
+  extensions: (spkiDer: Uint8Array) => ExtensionSpec[],
+): Promise<Uint8Array> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const spkiDer = new Uint8Array(await webcrypto.subtle.exportKey("spki", keys.publicKey));
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    notBefore: new Date(nowMs - yearMs),
+    notAfter: new Date(nowMs + yearMs),
+    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+    keys,
+    extensions: extensions(spkiDer).map(
+      ({ oid, critical, value }) => new Extension(oid, critical, value),
+    ),
+  });
+  return new Uint8Array(certificate.rawData);
 }
 
 describe("verifyPeerCertificate", () => {
@@ -46,16 +74,38 @@ describe("verifyPeerCertificate", () => {
     expect(refusal(Buffer.from(certificateVectors.mismatched, "hex"))).toBeDefined();
   });
 
-  it("refuses a host key's signature over another certificate's key", async () => {
+  it("refuses self-signed certificates whose extensions are not as they must be", async () => {
     const identity = generateIdentity();
-    const [one, two] = [await makeDer(identity), await makeDer(identity)];
-    // The 64-byte signature follows its header at the same distance from the host key in both.
-    const signatureAt = (der: Uint8Array): number =>
-      Buffer.from(der).indexOf(Buffer.from("08011220", "hex")) + 36 + 2;
-    const mixed = Uint8Array.from(one);
-    mixed.set(two.subarray(signatureAt(two), signatureAt(two) + 64), signatureAt(one));
-    // The self-signature covers the extension and so fails first: both checks stand in the way.
-    expect(refusal(mixed)).toContain("self-signature");
+    const make = (extensions: (spki: Uint8Array) => ExtensionSpec[]): Promise<Uint8Array> =>
+      certificateWith(extensions);
+    const good = (spki: Uint8Array): ExtensionSpec => ({
+      oid: libp2pExtensionOid,
+      critical: false,
+      value: encodeSignedKey(identity, spki),
+    });
+    const unknown = { oid: "1.3.6.1.4.1.53594.1.99", value: Uint8Array.of(5, 0) };
+
+    expect(verifyPeerCertificate(await make((spki) => [good(spki)]), nowMs)).toBe(identity.peerId);
+    const critical = await make((spki) => [{ ...good(spki), critical: true }]);
+    expect(verifyPeerCertificate(critical, nowMs)).toBe(identity.peerId);
+    const ignorable = await make((spki) => [{ ...unknown, critical: false }, good(spki)]);
+    expect(verifyPeerCertificate(ignorable, nowMs)).toBe(identity.peerId);
+
+    const refused: [string, (spki: Uint8Array) => ExtensionSpec[]][] = [
+      ["no libp2p extension", () => []],
+      ["no libp2p extension", () => [{ ...unknown, critical: false }]],
+      ["a critical extension", (spki) => [good(spki), { ...unknown, critical: true }]],
+      ["did not sign it", (spki) => [good(Uint8Array.of(...spki.subarray(1), 0))]],
+      ["ends inside", (spki) => [{ ...good(spki), value: Uint8Array.of(0x30, 0, 0) }]],
+      ["two octet strings", (spki) => [{ ...good(spki), value: Uint8Array.of(0x30, 0) }]],
+      [
+        "not exactly one",
+        (spki) => [{ ...good(spki), value: Uint8Array.of(...good(spki).value, 5, 0) }],
+      ],
+    ];
+    for (const [text, extensions] of refused) {
+      expect(refusal(await make(extensions))).toContain(text);
+    }
   });
 
   it("tolerates clocks ten minutes apart and no more", async () => {
