@@ -1,0 +1,42 @@
+import { generateIdentity } from "@culvert/identity";
+import * as quic from "@culvert/quic";
+import type { EngineDeps, QuicConnection, QuicEngine } from "@culvert/quic";
+import { systemClock, systemRandom } from "@culvert/runtime";
+import { echoStreams } from "./echo.ts";
+import type { EnginePeerReady, EnginePeerTask } from "./engine-peer.ts";
+
+const task = JSON.parse(process.argv[2] ?? "{}") as EnginePeerTask;
+process.stdin.resume().once("end", () => process.exit(0));
+
+const identity = generateIdentity();
+const engine = createEngine();
+if (task.role.kind === "listen") {
+  const { address, connections } = await engine.listen({
+    address: task.role.address,
+    identity,
+    settings: task.settings,
+  });
+  report({ peerId: identity.peerId, address });
+  for await (const connection of connections) serve(connection);
+} else {
+  const { address, expectedPeer } = task.role;
+  serve(await engine.dial({ address, expectedPeer, identity, settings: task.settings }));
+  report({ peerId: identity.peerId });
+}
+
+function serve(connection: QuicConnection): void {
+  void echoStreams(connection.streams);
+}
+
+function report(ready: EnginePeerReady): void {
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+function createEngine(): QuicEngine {
+  const factories: Partial<Record<string, unknown>> = { ...quic };
+  const names = { quiche: "createQuicheEngine", quinn: "createQuinnEngine", memory: "" };
+  const create = factories[names[task.engine]];
+  if (typeof create !== "function") throw new Error(`no engine ${task.engine} in a child process`);
+  const deps: EngineDeps = { clock: systemClock, random: systemRandom, warn: () => undefined };
+  return (create as (deps: EngineDeps) => QuicEngine)(deps);
+}
