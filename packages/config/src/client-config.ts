@@ -1,0 +1,82 @@
+import type { PeerId } from "@culvert/identity";
+import type { Millis } from "@culvert/runtime";
+import type { HostPort } from "./address-kinds.ts";
+import { clientSchema } from "./client-schema.ts";
+import { checkListeners, checkQuic, checkReconnect } from "./cross-checks.ts";
+import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
+import type { ForwardConfig } from "./forward-kinds.ts";
+import { load, type Sources } from "./load.ts";
+import type { Secret } from "./secret.ts";
+
+/** A local proxy that a client offers: SOCKS5 or HTTP. */
+export interface ProxyConfig {
+  readonly listen: HostPort;
+  /** Users and passwords; empty = nobody is asked. */
+  readonly users: ReadonlyMap<string, Secret>;
+}
+
+/** The complete configuration of a client proxy; frozen. */
+export interface ClientConfig {
+  readonly role: "client";
+  /** The file it was read from, absolute. */
+  readonly file: string;
+  readonly name: string;
+  readonly identity: { readonly keyFile: string };
+  readonly relay: { readonly address: HostPort; readonly id: PeerId };
+  readonly forwards: readonly ForwardConfig[];
+  readonly socks: ProxyConfig | undefined;
+  readonly httpProxy: ProxyConfig | undefined;
+  readonly connectTimeout: Millis;
+  /** `listen` undefined = no admin server. */
+  readonly admin: { readonly listen: HostPort | undefined };
+  readonly control: { readonly socket: string };
+  readonly quic: QuicConfig;
+  readonly limits: { readonly connections: number };
+  readonly reconnect: { readonly first: Millis; readonly cap: Millis };
+  readonly drain: Millis;
+  readonly log: LogConfig;
+  /** The whole of it in the file's words, secrets redacted. */
+  readonly effective: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the configuration of a client proxy. Forwards given by flag are added to those of the file.
+ * @throws ConfigError `unreadable_file`, or `bad_config` listing everything that is wrong.
+ */
+export function loadClientConfig(sources: Sources): ClientConfig {
+  const { values, effective, file } = load(
+    "client",
+    clientSchema(sources.file),
+    sources,
+    ({ forwards = [], socks, httpProxy, admin, quic, reconnect }, root) => {
+      checkListeners([
+        ...forwards.map(({ listen }, index) => ({
+          address: listen,
+          place: root.key("forwards").entry(index).key("listen"),
+        })),
+        { address: socks.listen, place: root.key("socks").key("listen") },
+        { address: httpProxy.listen, place: root.key("httpProxy").key("listen") },
+        { address: admin.listen, place: root.key("admin").key("listen") },
+      ]);
+      checkQuic(quic, root.key("quic"));
+      checkReconnect(reconnect, root.key("reconnect"));
+    },
+  );
+  return Object.freeze({
+    ...values,
+    role: "client",
+    file,
+    quic: quicConfig(values.quic),
+    socks: proxy(values.socks),
+    httpProxy: proxy(values.httpProxy),
+    effective,
+  });
+}
+
+function proxy(values: {
+  readonly listen: HostPort | undefined;
+  readonly users: ReadonlyMap<string, Secret> | undefined;
+}): ProxyConfig | undefined {
+  if (values.listen === undefined) return undefined;
+  return Object.freeze({ listen: values.listen, users: values.users ?? new Map<string, Secret>() });
+}

@@ -1,0 +1,59 @@
+import { listenKind } from "./address-kinds.ts";
+import { listOf, mapOf } from "./collection-kinds.ts";
+import {
+  commonSchema,
+  dialingSchema,
+  limitKind,
+  quicSchema,
+  waitDuration,
+} from "./common-schema.ts";
+import { configDefaults } from "./defaults.ts";
+import { forwardKind, nameKind, userNameKind } from "./forward-kinds.ts";
+import { optional, required, withDefault } from "./kind.ts";
+import { orOff, secretKind } from "./scalar-kinds.ts";
+
+/** The keys of a client proxy's configuration. */
+export function clientSchema(file: string) {
+  return {
+    ...commonSchema("client", file),
+    ...dialingSchema(),
+    name: required(nameKind, "The name under which the relay knows this client."),
+    forwards: withDefault(
+      listOf(forwardKind, 1_000),
+      "[]",
+      "Local TCP listeners and where their connections go.",
+    ),
+    socks: proxySchema("SOCKS5 (CONNECT), where host names end in .SERVER or are a server's name"),
+    httpProxy: proxySchema("an HTTP proxy (CONNECT)"),
+    connectTimeout: withDefault(
+      waitDuration,
+      configDefaults.clientConnectTimeout,
+      "How long the relay and the server may take to answer for a connection.",
+    ),
+    admin: {
+      listen: withDefault(
+        orOff(listenKind),
+        configDefaults.proxyAdmin,
+        "TCP address of /metrics, /healthz and /readyz, or off.",
+      ),
+    },
+    quic: quicSchema(),
+    limits: {
+      connections: withDefault(
+        limitKind,
+        configDefaults.connections,
+        "Forwarded connections in all.",
+      ),
+    },
+  };
+}
+
+function proxySchema(what: string) {
+  return {
+    listen: withDefault(orOff(listenKind), "off", `Local TCP address of ${what}, or off.`),
+    users: optional(
+      mapOf(userNameKind, secretKind, 1_000),
+      "Users and passwords; without any, whoever reaches the address may use it.",
+    ),
+  };
+}

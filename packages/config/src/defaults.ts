@@ -1,0 +1,30 @@
+import { quicDefaults } from "@culvert/quic";
+
+/** What absent keys mean, in the words of a file, each with its reason. */
+export const configDefaults = {
+  // The registered range has nothing here, and the client and the admin port of a trial stand beside it. Both families, since
+  // a peer behind carrier NAT may have only one of them.
+  relayListen: "0.0.0.0:30380 [::]:30380",
+  // Metrics name peers, so only the machine itself reads them unless the operator says otherwise.
+  relayAdmin: "127.0.0.1:30390",
+  // P2 and P4 run on people's machines, where an open port nobody asked for is a surprise.
+  proxyAdmin: "off",
+  // Long enough for an interactive command, short enough for a restart by hand or by systemd (90 s).
+  drain: "30s",
+  logLevel: "info",
+  logFormat: "auto",
+  // A tenth of a second heals a dropped link unseen; at 30 s a fleet does not storm a relay that comes back.
+  reconnectFirst: "100ms",
+  reconnectCap: "30s",
+  // Half a minute is what people wait; a third of it leaves room for name lookup and both hops.
+  serverConnectTimeout: "10s",
+  // Above the server's, so that its better answer arrives first.
+  relayConnectTimeout: "15s",
+  // Above the relay's, for the same reason.
+  clientConnectTimeout: "20s",
+  tipDeadline: "5s",
+  sessions: "10000",
+  transientSessionsPerPeer: "16",
+  // Below the stream limit of a session, so that the refusal can still be told.
+  connections: String(Math.min(12_000, quicDefaults.maxStreams)),
+} as const;

@@ -1,0 +1,100 @@
+import type { Millis } from "@culvert/runtime";
+import type { HostPort } from "./address-kinds.ts";
+import { checkListeners, checkQuic } from "./cross-checks.ts";
+import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
+import { load, type Sources } from "./load.ts";
+import type { Place } from "./place.ts";
+import type { Problems } from "./problems.ts";
+import { relaySchema, type GrantConfig, type PeerConfig } from "./relay-schema.ts";
+
+/** The complete configuration of a relay; frozen. */
+export interface RelayConfig {
+  readonly role: "relay";
+  /** The file it was read from, absolute. */
+  readonly file: string;
+  readonly identity: { readonly keyFile: string };
+  readonly listen: readonly HostPort[];
+  readonly peers: readonly PeerConfig[];
+  readonly grants: readonly GrantConfig[];
+  /** `listen` undefined = no admin server. */
+  readonly admin: { readonly listen: HostPort | undefined };
+  readonly control: { readonly socket: string };
+  readonly quic: QuicConfig;
+  readonly limits: {
+    readonly sessions: number;
+    readonly transientSessionsPerPeer: number;
+    readonly connectionsPerClient: number;
+    readonly connectionsPerServer: number;
+    readonly tipDeadline: Millis;
+    readonly connectTimeout: Millis;
+  };
+  readonly drain: Millis;
+  readonly log: LogConfig;
+  /** The whole of it in the file's words, secrets redacted. */
+  readonly effective: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the configuration of a relay.
+ * @throws ConfigError `unreadable_file`, or `bad_config` listing everything that is wrong.
+ */
+export function loadRelayConfig(sources: Sources): RelayConfig {
+  const { values, effective, file } = load(
+    "relay",
+    relaySchema(sources.file),
+    sources,
+    ({ peers = [], grants = [], listen = [], quic }, root, problems) => {
+      checkPeers(peers, root);
+      if (!problems.touch("peers")) checkGrants(peers, grants, root, problems);
+      checkListeners(
+        listen.map((address, index) => ({ address, place: root.key("listen").entry(index) })),
+      );
+      if (listen.length === 0 && !problems.touch("listen")) {
+        root.key("listen").note("expected at least one address, found none");
+      }
+      checkQuic(quic, root.key("quic"));
+    },
+  );
+  return Object.freeze({
+    ...values,
+    role: "relay",
+    file,
+    quic: quicConfig(values.quic),
+    effective,
+  });
+}
+
+function checkPeers(peers: readonly PeerConfig[], root: Place): void {
+  const names = new Map<string, number>();
+  const ids = new Map<string, number>();
+  for (const [index, { name, id }] of peers.entries()) {
+    const place = root.key("peers").entry(index);
+    const sameName = names.get(name);
+    const sameId = ids.get(id);
+    if (sameName !== undefined)
+      place.key("name").note(`${name} is the name of peers[${sameName}] too`);
+    else names.set(name, index);
+    if (sameId !== undefined) place.key("id").note(`${id} is the id of peers[${sameId}] too`);
+    else ids.set(id, index);
+  }
+}
+
+function checkGrants(
+  peers: readonly PeerConfig[],
+  grants: readonly GrantConfig[],
+  root: Place,
+  problems: Problems,
+): void {
+  if (problems.touch("grants")) return;
+  const roles = new Map(peers.map(({ name, role }) => [name, role]));
+  for (const [index, grant] of grants.entries()) {
+    const place = root.key("grants").entry(index);
+    for (const role of ["client", "server"] as const) {
+      const name = grant[role];
+      if (name === "*") continue;
+      const found = roles.get(name);
+      if (found === undefined) place.key(role).note(`no peer is named ${name}`);
+      else if (found !== role) place.key(role).note(`${name} is a ${found}, not a ${role}`);
+    }
+  }
+}
