@@ -1,1 +1,4 @@
-export {};
+export { EndServerProxy, type EndServerDeps } from "./end-server-proxy.ts";
+export { EndServerMetrics } from "./metrics.ts";
+export { endServerDefaults, type EndServerOptions } from "./options.ts";
+export type { EndServerConnectionStatus, EndServerStatus } from "./status.ts";

@@ -29,9 +29,9 @@ export const quicDefaults: QuicSettings = {
   // Fits an Ethernet path with any tunnel in between that still carries 1,378-byte packets.
   datagramBytes: 1350,
   handshakeTimeout: millis(5_000),
-  // A frozen peer is noticed within 10 s.
+  // A frozen peer is noticed within 10 s, with several lost PINGs to spare.
   idleTimeout: millis(8_000),
-  keepAlive: millis(2_500),
+  keepAlive: millis(1_000),
   // 100 ms x 1 Gbit/s = 12.5 MB must be in flight on one stream.
   streamWindowBytes: 16 * 1024 * 1024,
   // Four such streams, or many slow ones, before one connection's readers hold each other up.

@@ -1,1 +1,33 @@
+export { answerAndEnd } from "./answer-and-end.ts";
+export { chooseDialEngine, chooseListenEngine, isLoopback } from "./engine-choice.ts";
+export type { EngineChoice, EnginePolicy } from "./engine-choice.ts";
+export { dialTimeoutDefault, reconnectDefaults } from "./defaults.ts";
+export { createEngines } from "./engines.ts";
+export { dialRace, resolveAddresses, type LookUp, type RaceOptions } from "./happy-eyeballs.ts";
+export { formatHostPort, type HostPort } from "./host-port.ts";
+export {
+  quicDialer,
+  type Engines,
+  type QuicDialerDeps,
+  type QuicDialerOptions,
+} from "./quic-dialer.ts";
+export {
+  listenQuic,
+  shutdownReason,
+  type QuicListenOptions,
+  type SessionListener,
+} from "./quic-listen.ts";
+export { linkObserver, type LinkObserverOptions } from "./link-observer.ts";
+export { linkStatus, type LinkStatus } from "./link-status.ts";
+export { LinkMetrics } from "./metrics.ts";
+export { QuicSession } from "./quic-session.ts";
+export {
+  attach,
+  RelayLink,
+  type LinkObserver,
+  type LinkState,
+  type RelayLinkDeps,
+  type RelayLinkOptions,
+} from "./relay-link.ts";
 export type { Session, SessionStats } from "./session.ts";
+export { readTip, writeTip, type ReadTipOptions } from "./tip-io.ts";

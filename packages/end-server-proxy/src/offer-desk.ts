@@ -1,0 +1,194 @@
+import {
+  errorText,
+  LimitError,
+  splice,
+  WireError,
+  type ByteStream,
+  type Clock,
+  type Millis,
+  type SpliceProgress,
+} from "@culvert/runtime";
+import type { Log } from "@culvert/telemetry";
+import { answerAndEnd, readTip, writeTip } from "@culvert/transport";
+import {
+  decodeForward,
+  encodeForwardAnswer,
+  Status,
+  statusName,
+  type Answer,
+  type Offer,
+  type StatusCode,
+} from "@culvert/wire";
+import { ExitError, type Exit } from "./exits/exit.ts";
+import type { EndServerMetrics } from "./metrics.ts";
+import type { EndServerOptions } from "./options.ts";
+
+/** One forwarded connection as the end server sees it: its three identifiers, and what passed. */
+export interface LiveConnection {
+  readonly trace: string;
+  readonly client: string;
+  readonly clientId: string;
+  readonly clientPort: number;
+  readonly target: string;
+  readonly openedAt: Millis;
+  /** leftToRight = from the client to the target. */
+  readonly progress: SpliceProgress;
+}
+
+/** What the desk works with. */
+export interface OfferDeskDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: EndServerMetrics;
+  readonly exit: Exit;
+}
+
+/** Answers the relay's offers: the tip, our own permission, the target, the splice. */
+export class OfferDesk {
+  readonly #deps: OfferDeskDeps;
+  readonly #options: EndServerOptions;
+  readonly #live = new Set<LiveConnection>();
+  #open = 0;
+  #draining = false;
+  #emptied: (() => void) | undefined;
+
+  constructor(deps: OfferDeskDeps, options: EndServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Connections open now, oldest first. */
+  get live(): Iterable<LiveConnection> {
+    return this.#live;
+  }
+
+  /** Accepts no offers any more; resolves when the last open connection has ended. */
+  drained(): Promise<void> {
+    this.#draining = true;
+    if (this.#open === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#emptied = resolve));
+  }
+
+  /** Serves one stream of the relay to its end. Owns the stream; never rejects. */
+  async serve(stream: ByteStream): Promise<void> {
+    stream.on("error", ignore);
+    const gone = new AbortController();
+    stream.once("close", () => gone.abort());
+    this.#open += 1;
+    let offer: Offer | undefined;
+    try {
+      offer = await this.#readOffer(stream, gone.signal);
+      this.#assertAcceptable(offer);
+      const target = await this.#deps.exit.connect(offer.target, gone.signal);
+      target.on("error", ignore);
+      if (stream.destroyed) target.destroy();
+      else await this.#splice(stream, target, offer);
+    } catch (error) {
+      this.#refuse(stream, offer, error);
+    } finally {
+      this.#open -= 1;
+      if (this.#open === 0) this.#emptied?.();
+    }
+  }
+
+  async #readOffer(stream: ByteStream, signal: AbortSignal): Promise<Offer> {
+    const tip = await readTip(stream, {
+      clock: this.#deps.clock,
+      deadline: this.#options.tipDeadline,
+      signal,
+    });
+    if (tip.kind === "offer") return tip;
+    throw new WireError("unexpected_message", `expected offer, got ${tip.kind}`);
+  }
+
+  /** The relay has authorised the outer target; the client asked for the inner one. Only where they are one may it be opened. */
+  #assertAcceptable(offer: Offer): void {
+    if (this.#draining) throw new ExitError(Status.draining, "this server is shutting down");
+    const { maxConnections } = this.#options;
+    if (this.#open > maxConnections) {
+      throw new LimitError(
+        "too_many_connections",
+        `limits.connections = ${maxConnections} is reached`,
+      );
+    }
+    const inner = decodeForward(offer.inner);
+    if (inner.target !== offer.target) {
+      throw new ExitError(
+        Status.permission_denied_by_server,
+        `the client asks for ${inner.target}, but the relay authorised ${offer.target}`,
+      );
+    }
+  }
+
+  async #splice(stream: ByteStream, target: ByteStream, offer: Offer): Promise<void> {
+    const { clock, metrics } = this.#deps;
+    const connection: LiveConnection = {
+      trace: hex(offer.traceId),
+      client: offer.clientName,
+      clientId: offer.clientId,
+      clientPort: offer.clientPort,
+      target: offer.target,
+      openedAt: clock.now(),
+      progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
+    };
+    this.#live.add(connection);
+    metrics.connections.set(this.#live.size);
+    metrics.connectionsOpened.inc();
+    const lines = this.#deps.log.child(identifiers(offer));
+    lines.info("server.connection.opened");
+    writeTip(stream, answer(Status.ok));
+    const result = await splice(stream, target, connection.progress);
+    this.#live.delete(connection);
+    metrics.connections.set(this.#live.size);
+    metrics.bytes.inc({ direction: "to_target" }, result.leftToRightBytes);
+    metrics.bytes.inc({ direction: "from_target" }, result.rightToLeftBytes);
+    lines.info("server.connection.closed", {
+      bytesUp: result.leftToRightBytes,
+      bytesDown: result.rightToLeftBytes,
+      durationMs: Math.round(clock.now() - connection.openedAt),
+      cause: result.failure === undefined ? "finished" : causes[result.failure.side],
+      ...(result.failure === undefined ? {} : { reason: result.failure.error.message }),
+    });
+  }
+
+  #refuse(stream: ByteStream, offer: Offer | undefined, error: unknown): void {
+    const { clock, log, metrics } = this.#deps;
+    const { status, limit } = refusal(error);
+    metrics.connectionsRefused.inc({ status: statusName(status) });
+    log.child(offer === undefined ? {} : identifiers(offer)).warn("server.connection.refused", {
+      status: statusName(status),
+      reason: errorText(error),
+    });
+    answerAndEnd(stream, answer(status, errorText(error), limit), clock);
+  }
+}
+
+function answer(status: StatusCode, text = "", limit = ""): Answer {
+  const inner = encodeForwardAnswer({ status, text, capabilities: [] });
+  return { kind: "answer", status, text, limit, inner };
+}
+
+function refusal(error: unknown): { status: StatusCode; limit: string } {
+  if (error instanceof ExitError) return { status: error.status, limit: "" };
+  if (error instanceof LimitError) return { status: Status.resource_limit, limit: "connections" };
+  if (error instanceof WireError) {
+    const version = error.code === "unsupported_version";
+    return { status: version ? Status.unsupported_version : Status.malformed, limit: "" };
+  }
+  return { status: Status.internal, limit: "" };
+}
+
+function identifiers(offer: Offer): Record<string, unknown> {
+  const { clientName, clientPort, target, traceId } = offer;
+  return { client: clientName, clientPort, target, trace: hex(traceId) };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+function ignore(): void {
+  // The same error reaches whoever waits for the tip, and later the splice.
+}
+
+const causes = { left: "relay", right: "target" } as const;

@@ -1,0 +1,300 @@
+import {
+  errorText,
+  splice,
+  TransportError,
+  WireError,
+  withDeadline,
+  type ByteStream,
+  type Clock,
+  type SpliceResult,
+} from "@culvert/runtime";
+import type { Log } from "@culvert/telemetry";
+import { readTip, writeTip } from "@culvert/transport";
+import { parseTarget, Status, statusName, type Answer, type Connect } from "@culvert/wire";
+import type { ConnectionTable, LiveConnection } from "./connection-table.ts";
+import type { AttachedPeer, Directory } from "./directory.ts";
+import type { Grants } from "./grants.ts";
+import type { RelayMetrics } from "./metrics.ts";
+import type { RelayLimits } from "./options.ts";
+import { malformed, refuse, type Refusal } from "./refuse.ts";
+
+/** What the broker works with. */
+export interface BrokerDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: RelayMetrics;
+  readonly directory: Directory;
+  readonly grants: Grants;
+  readonly connections: ConnectionTable;
+  readonly limits: RelayLimits;
+  /** Whether the relay takes no new connections any more. */
+  readonly draining: () => boolean;
+  /** Told of every ended connection's byte counts. */
+  readonly ended: (result: SpliceResult) => void;
+}
+
+/** Turns a client's stream into a forwarded connection: tip, permission, offer to the server, answer, splice. */
+export class ConnectionBroker {
+  readonly #deps: BrokerDeps;
+
+  constructor(deps: BrokerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Serves one stream of a client to its end. Owns the stream; never rejects. */
+  async serve(stream: ByteStream, client: AttachedPeer): Promise<void> {
+    const { clock, connections, limits } = this.#deps;
+    stream.on("error", () => undefined);
+    const gone = new AbortController();
+    stream.once("close", () => gone.abort(new TransportError("stream_reset", "the client left")));
+    const startedAt = clock.now();
+    const uncount = connections.countClient(client.peer.id);
+    try {
+      if (connections.ofClient(client.peer.id) > limits.connectionsPerClient) {
+        this.#refuse(stream, client, undefined, limitReached("connectionsPerClient", limits));
+        return;
+      }
+      const connect = await this.#readConnect(stream, client, gone.signal);
+      if (connect === undefined) return;
+      const refusal = this.#judge(client, connect);
+      if (refusal !== undefined) {
+        this.#refuse(stream, client, connect, refusal);
+        return;
+      }
+      await this.#connect(stream, client, connect, startedAt, gone.signal);
+    } finally {
+      uncount();
+    }
+  }
+
+  async #readConnect(
+    stream: ByteStream,
+    client: AttachedPeer,
+    signal: AbortSignal,
+  ): Promise<Connect | undefined> {
+    const { clock, limits, metrics } = this.#deps;
+    try {
+      const tip = await readTip(stream, { clock, deadline: limits.tipDeadline, signal });
+      if (tip.kind === "connect") return tip;
+      metrics.tipErrors.inc({ reason: "unexpected_message" });
+      this.#refuse(stream, client, undefined, malformed(`expected connect, got ${tip.kind}`));
+    } catch (error) {
+      metrics.tipErrors.inc({ reason: tipErrorReason(error) });
+      this.#refuse(stream, client, undefined, tipRefusal(error));
+    }
+    return undefined;
+  }
+
+  /** Every stream is judged anew, on the very values that are acted on. */
+  #judge(client: AttachedPeer, connect: Connect): Refusal | undefined {
+    const { directory, grants, connections, limits, draining } = this.#deps;
+    const { name } = client.peer;
+    if (draining()) return { status: Status.draining, text: "the relay is shutting down" };
+    const denied: Refusal = {
+      status: Status.permission_denied_by_relay,
+      text: `${name} has no grant for ${connect.server}:${connect.target}`,
+    };
+    if (!grants.mayKnow(name, connect.server)) return denied;
+    const server = directory.server(connect.server);
+    if (server === undefined) {
+      return { status: Status.unknown_server, text: `no server is named ${connect.server}` };
+    }
+    if (!grants.allows(name, connect.server, parseTarget(connect.target))) return denied;
+    if (directory.attached(server) === undefined) {
+      return { status: Status.server_offline, text: `${connect.server} is not attached` };
+    }
+    if (connections.ofServer(server.name) >= limits.connectionsPerServer) {
+      return limitReached("connectionsPerServer", limits);
+    }
+    return undefined;
+  }
+
+  async #connect(
+    stream: ByteStream,
+    client: AttachedPeer,
+    connect: Connect,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, connections, directory, metrics } = this.#deps;
+    const peer = directory.server(connect.server);
+    const server = peer === undefined ? undefined : directory.attached(peer);
+    if (server === undefined) return;
+    const uncount = connections.countServer(connect.server);
+    try {
+      const offered = await this.#offer(client, server, connect, signal);
+      if (offered.kind === "refused") {
+        this.#refuse(stream, client, connect, offered.refusal, offered.answer);
+        return;
+      }
+      metrics.setupSeconds.observe((clock.now() - startedAt) / 1000);
+      if (stream.destroyed) {
+        offered.stream.destroy(new TransportError("stream_reset", "the client left"));
+        return;
+      }
+      writeTip(stream, offered.answer);
+      await this.#splice(stream, offered.stream, client, connect);
+    } finally {
+      uncount();
+    }
+  }
+
+  /** Asks the server; the stream it gives back is past its answer. */
+  async #offer(
+    client: AttachedPeer,
+    server: AttachedPeer,
+    connect: Connect,
+    signal: AbortSignal,
+  ): Promise<Offered> {
+    const { clock, limits } = this.#deps;
+    let stream: ByteStream | undefined;
+    try {
+      stream = await withDeadline(
+        {
+          clock,
+          limit: limits.connectTimeout,
+          what: `opening a stream to ${connect.server}`,
+          signal,
+          discard: (late) => late.destroy(),
+        },
+        () => server.session.openStream(),
+      );
+      stream.on("error", () => undefined);
+      writeTip(stream, {
+        kind: "offer",
+        clientId: client.peer.id,
+        clientName: client.peer.name,
+        target: connect.target,
+        traceId: connect.traceId,
+        clientPort: connect.clientPort,
+        inner: connect.inner,
+      });
+      const tip = await readTip(stream, { clock, deadline: limits.connectTimeout, signal });
+      if (tip.kind !== "answer") {
+        throw new WireError("unexpected_message", `expected answer, got ${tip.kind}`);
+      }
+      if (tip.status === Status.ok) return { kind: "open", stream, answer: tip };
+      stream.destroy();
+      return {
+        kind: "refused",
+        refusal: { status: tip.status, text: tip.text, limit: tip.limit },
+        answer: tip,
+      };
+    } catch (error) {
+      stream?.destroy();
+      return { kind: "refused", refusal: offerRefusal(error, connect.server), answer: undefined };
+    }
+  }
+
+  async #splice(
+    left: ByteStream,
+    right: ByteStream,
+    client: AttachedPeer,
+    connect: Connect,
+  ): Promise<void> {
+    const { clock, connections, log, metrics, ended } = this.#deps;
+    const connection: LiveConnection = {
+      traceId: hex(connect.traceId),
+      client: client.peer.name,
+      clientId: client.peer.id,
+      clientPort: connect.clientPort,
+      server: connect.server,
+      target: connect.target,
+      openedAt: clock.now(),
+      progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
+    };
+    const remove = connections.add(connection);
+    metrics.connectionsOpened.inc();
+    const lines = log.child(identifiers(client, connect));
+    lines.info("relay.connection.opened");
+    const result = await splice(left, right, connection.progress);
+    remove();
+    ended(result);
+    const cause = closeCause(result);
+    metrics.connectionsClosed.inc({ cause });
+    lines.info("relay.connection.closed", {
+      bytesUp: result.leftToRightBytes,
+      bytesDown: result.rightToLeftBytes,
+      durationMs: Math.round(clock.now() - connection.openedAt),
+      cause,
+      ...(result.failure === undefined ? {} : { reason: result.failure.error.message }),
+    });
+  }
+
+  #refuse(
+    stream: ByteStream,
+    client: AttachedPeer,
+    connect: Connect | undefined,
+    refusal: Refusal,
+    answer?: Answer,
+  ): void {
+    const { clock, log, metrics } = this.#deps;
+    metrics.connectionsRefused.inc({ status: statusName(refusal.status).replace(/\(.*/, "") });
+    log.child(identifiers(client, connect)).warn("relay.connection.refused", {
+      status: statusName(refusal.status),
+      reason: refusal.text,
+      ...(refusal.limit ? { limit: refusal.limit } : {}),
+    });
+    refuse(stream, refusal, clock, answer?.inner);
+  }
+}
+
+type Offered =
+  | { readonly kind: "open"; readonly stream: ByteStream; readonly answer: Answer }
+  | { readonly kind: "refused"; readonly refusal: Refusal; readonly answer: Answer | undefined };
+
+function identifiers(client: AttachedPeer, connect: Connect | undefined): Record<string, unknown> {
+  return {
+    client: client.peer.name,
+    ...(connect === undefined
+      ? {}
+      : {
+          clientPort: connect.clientPort,
+          server: connect.server,
+          target: connect.target,
+          trace: hex(connect.traceId),
+        }),
+  };
+}
+
+function limitReached(
+  limit: "connectionsPerClient" | "connectionsPerServer",
+  limits: RelayLimits,
+): Refusal {
+  return {
+    status: Status.resource_limit,
+    text: `limits.${limit} = ${limits[limit]} is reached`,
+    limit,
+  };
+}
+
+function tipErrorReason(error: unknown): string {
+  return error instanceof WireError || error instanceof TransportError ? error.code : "internal";
+}
+
+function tipRefusal(error: unknown): Refusal {
+  if (error instanceof WireError && error.code === "unsupported_version") {
+    return { status: Status.unsupported_version, text: error.message };
+  }
+  return malformed(errorText(error));
+}
+
+function offerRefusal(error: unknown, server: string): Refusal {
+  if (error instanceof WireError) {
+    return { status: Status.internal, text: `${server} answered nonsense: ${error.message}` };
+  }
+  if (error instanceof TransportError && error.code === "timeout") {
+    return { status: Status.target_timeout, text: `${server} did not answer in time` };
+  }
+  return { status: Status.server_offline, text: `${server} went away: ${errorText(error)}` };
+}
+
+/** Who ended a connection, for metric and log: a closed set. */
+function closeCause({ failure }: SpliceResult): "finished" | "client" | "server" {
+  if (failure === undefined) return "finished";
+  return failure.side === "left" ? "client" : "server";
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,117 @@
+import type { PeerId } from "@culvert/identity";
+import type { Session } from "@culvert/transport";
+import type { Attach } from "@culvert/wire";
+import type { Millis } from "@culvert/runtime";
+import type { KnownPeer } from "./options.ts";
+
+/** A peer that has attached, by one session. */
+export interface AttachedPeer {
+  readonly peer: KnownPeer;
+  readonly session: Session;
+  /** Random per process, hex; tells a restarted process from two that share a key. */
+  readonly instance: string;
+  readonly transient: boolean;
+  readonly services: readonly string[];
+  readonly software: string;
+  readonly attachedAt: Millis;
+}
+
+/** What an attach led to. */
+export type AttachOutcome =
+  | {
+      readonly kind: "attached";
+      readonly attached: AttachedPeer;
+      readonly replaced: AttachedPeer | undefined;
+    }
+  /** Another process took this identity over from this one, and still holds it. */
+  | { readonly kind: "superseded" }
+  | { readonly kind: "limit"; readonly limit: "transientSessionsPerPeer" };
+
+/** Who is known and who is here. */
+export class Directory {
+  readonly #byId: ReadonlyMap<PeerId, KnownPeer>;
+  readonly #byName: ReadonlyMap<string, KnownPeer>;
+  readonly #standing = new Map<PeerId, AttachedPeer>();
+  readonly #transient = new Map<PeerId, Set<AttachedPeer>>();
+  readonly #superseded = new Map<PeerId, string[]>();
+  readonly #transientLimit: number;
+
+  constructor(peers: readonly KnownPeer[], transientSessionsPerPeer: number) {
+    this.#byId = new Map(peers.map((peer) => [peer.id, peer]));
+    this.#byName = new Map(peers.map((peer) => [peer.name, peer]));
+    this.#transientLimit = transientSessionsPerPeer;
+  }
+
+  /** The peer of an identity, if the relay knows it. */
+  known(id: PeerId): KnownPeer | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** The server of a name, if the relay knows one. */
+  server(name: string): KnownPeer | undefined {
+    const peer = this.#byName.get(name);
+    return peer?.role === "server" ? peer : undefined;
+  }
+
+  /** The standing session of a peer, if it is attached now. */
+  attached(peer: KnownPeer): AttachedPeer | undefined {
+    return this.#standing.get(peer.id);
+  }
+
+  /** Every known peer and what it is attached by. */
+  *list(): Iterable<{ peer: KnownPeer; sessions: readonly AttachedPeer[] }> {
+    for (const peer of this.#byId.values()) {
+      const standing = this.#standing.get(peer.id);
+      const others = this.#transient.get(peer.id) ?? [];
+      yield { peer, sessions: [...(standing === undefined ? [] : [standing]), ...others] };
+    }
+  }
+
+  /**
+   * Attaches a session. A newer one takes over from the standing one of its identity, which the caller closes (`replaced`). The
+   * process that lost to it may not take it back while it lives: two processes with one key would evict each other for ever.
+   */
+  attach(peer: KnownPeer, session: Session, attach: Attach, now: Millis): AttachOutcome {
+    const attached: AttachedPeer = {
+      peer,
+      session,
+      instance: hex(attach.instanceId),
+      transient: attach.transient,
+      services: attach.services,
+      software: attach.software,
+      attachedAt: now,
+    };
+    if (attach.transient) return this.#attachTransient(attached);
+    const standing = this.#standing.get(peer.id);
+    const superseded = this.#superseded.get(peer.id) ?? [];
+    if (standing !== undefined && standing.instance !== attached.instance) {
+      if (superseded.includes(attached.instance)) return { kind: "superseded" };
+      this.#superseded.set(peer.id, [...superseded, standing.instance].slice(-rememberedInstances));
+    }
+    this.#standing.set(peer.id, attached);
+    return { kind: "attached", attached, replaced: standing };
+  }
+
+  /** Forgets a session that has ended; a newer one of the same identity stays. */
+  detach(peer: KnownPeer, session: Session): void {
+    if (this.#standing.get(peer.id)?.session === session) this.#standing.delete(peer.id);
+    const others = this.#transient.get(peer.id);
+    for (const other of others ?? []) if (other.session === session) others?.delete(other);
+    if (others?.size === 0) this.#transient.delete(peer.id);
+  }
+
+  #attachTransient(attached: AttachedPeer): AttachOutcome {
+    const others = this.#transient.get(attached.peer.id) ?? new Set();
+    if (others.size >= this.#transientLimit) {
+      return { kind: "limit", limit: "transientSessionsPerPeer" };
+    }
+    this.#transient.set(attached.peer.id, others.add(attached));
+    return { kind: "attached", attached, replaced: undefined };
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+const rememberedInstances = 8;

@@ -1,0 +1,288 @@
+import { generateIdentity } from "@culvert/identity";
+import { millis, systemClock, type ByteStream } from "@culvert/runtime";
+import { readTip, type Session } from "@culvert/transport";
+import { Status, type Tip } from "@culvert/wire";
+import { waitUntil, within } from "@culvert/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  answerOffer,
+  ask,
+  attachTip,
+  connectTip,
+  createWorld,
+  open,
+  type World,
+} from "./relay-fixture.test-data.ts";
+
+let worlds: World[] = [];
+
+async function world(options?: Parameters<typeof createWorld>[0]): Promise<World> {
+  const made = await createWorld(options);
+  worlds.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  await Promise.all(worlds.map(({ relay }) => relay.close()));
+  worlds = [];
+});
+
+function statusOf(tip: Tip): number {
+  if (!("status" in tip)) throw new Error(`no status in ${tip.kind}`);
+  return tip.status;
+}
+
+/** Reads to the end and, unlike async iteration, leaves the other direction alone. */
+function readAll(stream: ByteStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    stream.once("end", () => resolve(text));
+    stream.once("error", reject);
+  });
+}
+
+describe("attach", () => {
+  it("welcomes a known peer by its name", async () => {
+    const { dial, laptop } = await world();
+    const answer = await ask(await dial(laptop), attachTip());
+    expect(answer).toMatchObject({ kind: "attachAnswer", status: Status.ok, name: "laptop" });
+  });
+
+  it("tells an unknown peer its id, and closes", async () => {
+    const { dial } = await world();
+    const stranger = generateIdentity();
+    const session = await dial(stranger);
+    const answer = await ask(session, attachTip());
+    expect(statusOf(answer)).toBe(Status.permission_denied_by_relay);
+    expect(answer).toMatchObject({ text: expect.stringContaining(stranger.peerId) as string });
+    await within(session.closed, { what: "the close", limitMs: 3_000 });
+  });
+
+  it("refuses a role the peer does not have", async () => {
+    const { dial, laptop } = await world();
+    const answer = await ask(await dial(laptop), attachTip({ role: "server" }));
+    expect(statusOf(answer)).toBe(Status.permission_denied_by_relay);
+  });
+
+  it("closes a session that says nothing within the deadline", async () => {
+    const { dial, laptop } = await world();
+    const session = await dial(laptop);
+    await within(session.closed, { what: "the close", limitMs: 2_000 });
+  });
+
+  it("refuses a session that begins with something else", async () => {
+    const { dial, laptop } = await world();
+    const session = await dial(laptop);
+    expect(statusOf(await ask(session, connectTip("lan-box", "80")))).toBe(Status.malformed);
+  });
+
+  it("lets a newer session take over at once, and keeps the loser from taking back", async () => {
+    const { attach, dial, laptop } = await world();
+    const first = new Uint8Array(16).fill(1);
+    const second = new Uint8Array(16).fill(2);
+    const old = await attach(laptop, { instanceId: first });
+    const young = await attach(laptop, { instanceId: second });
+    await within(old.closed, { what: "the older session's end" });
+    const answer = await ask(await dial(laptop), attachTip({ instanceId: first }));
+    expect(statusOf(answer)).toBe(Status.superseded);
+    young.close({ by: "us", code: "done", text: "" });
+    await waitUntil(
+      async () => {
+        const again = await ask(await dial(laptop), attachTip({ instanceId: first }));
+        return statusOf(again) === Status.ok;
+      },
+      { what: "the loser to be welcome once the winner has gone" },
+    );
+  });
+
+  it("lets one process come back over its own older session", async () => {
+    const { attach, laptop } = await world();
+    const instanceId = new Uint8Array(16).fill(1);
+    const old = await attach(laptop, { instanceId });
+    await attach(laptop, { instanceId });
+    await within(old.closed, { what: "the older session's end" });
+    await attach(laptop, { instanceId });
+  });
+
+  it("keeps one-shot sessions beside the standing one, up to a limit", async () => {
+    const { attach, dial, laptop } = await world({ limits: { transientSessionsPerPeer: 2 } });
+    const standing = await attach(laptop);
+    let ended = false;
+    void standing.closed.then(() => (ended = true));
+    await attach(laptop, { transient: true });
+    await attach(laptop, { transient: true });
+    const answer = await ask(await dial(laptop), attachTip({ transient: true }));
+    expect(statusOf(answer)).toBe(Status.resource_limit);
+    expect(ended).toBe(false);
+  });
+});
+
+describe("connect", () => {
+  async function pair(options?: Parameters<typeof createWorld>[0]): Promise<{
+    made: World;
+    client: Session;
+    server: Session;
+  }> {
+    const made = await world(options);
+    return {
+      made,
+      client: await made.attach(made.laptop),
+      server: await made.attach(made.lanBox, { services: ["echo"] }),
+    };
+  }
+
+  it("joins a client's stream to a server's, half-close and all", async () => {
+    const { made, client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "echo"));
+    const { stream: right, offer } = await answerOffer(server);
+    expect(offer).toMatchObject({
+      kind: "offer",
+      clientId: made.laptop.peerId,
+      clientName: "laptop",
+      target: "echo",
+      clientPort: 40_000,
+    });
+    const { stream: left, answer } = await opening;
+    expect(statusOf(answer)).toBe(Status.ok);
+    left.end("question");
+    expect(await readAll(right)).toBe("question");
+    right.end("answer");
+    expect(await readAll(left)).toBe("answer");
+    await waitUntil(() => made.relay.status().connections.length === 0, { what: "the end" });
+    expect(made.relay.status().bytes).toEqual({ clientToServer: 8, serverToClient: 6 });
+  });
+
+  it("shows the four identifiers while it is open", async () => {
+    const { made, client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "80"));
+    await answerOffer(server);
+    await opening;
+    expect(made.relay.status().connections).toEqual([
+      expect.objectContaining({
+        client: "laptop",
+        clientPort: 40_000,
+        server: "lan-box",
+        target: "80",
+        trace: "07".repeat(16),
+      }),
+    ]);
+  });
+
+  it("passes a reset on to the other side, and not as an end", async () => {
+    const { client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "echo"));
+    const { stream: right } = await answerOffer(server);
+    const { stream: left } = await opening;
+    const failed = new Promise<Error>((resolve) => right.once("error", resolve));
+    right.resume();
+    left.destroy(new Error("gone"));
+    const error = await within(failed, { what: "the reset" });
+    expect(error).toMatchObject({ code: "stream_reset" });
+    expect(right.readableEnded).toBe(false);
+  });
+
+  it.each([
+    ["a port that is not granted", "lan-box", "22"],
+    ["a service that is not granted", "lan-box", "ssh"],
+    ["an address", "lan-box", "10.0.0.1:80"],
+    ["a server without a grant", "attic", "80"],
+    ["a server that does not exist", "nowhere", "80"],
+  ])("denies %s before anything is offered", async (_what, server, target) => {
+    const { client } = await pair();
+    expect(statusOf(await ask(client, connectTip(server, target)))).toBe(
+      Status.permission_denied_by_relay,
+    );
+  });
+
+  it("answers alike for a server without a grant and one that does not exist", async () => {
+    const { client } = await pair();
+    const strip = (tip: Tip, name: string): string => JSON.stringify(tip).replaceAll(name, "X");
+    const hidden = strip(await ask(client, connectTip("attic", "80")), "attic");
+    expect(strip(await ask(client, connectTip("nowhere", "80")), "nowhere")).toBe(hidden);
+  });
+
+  it("tells a server that is away from one that is unknown, to whoever may know", async () => {
+    const grants = [{ client: "laptop", server: "*", services: ["*"] }];
+    const { client } = await pair({ grants });
+    expect(statusOf(await ask(client, connectTip("attic", "80")))).toBe(Status.server_offline);
+    expect(statusOf(await ask(client, connectTip("nowhere", "80")))).toBe(Status.unknown_server);
+  });
+
+  it("passes a server's refusal on with its words", async () => {
+    const { client, server } = await pair();
+    const asked = ask(client, connectTip("lan-box", "80"));
+    await answerOffer(server, Status.target_refused, "connection refused");
+    expect(await asked).toMatchObject({
+      status: Status.target_refused,
+      text: "connection refused",
+    });
+  });
+
+  it("gives up on a server that does not answer", async () => {
+    const { client } = await pair({ limits: { connectTimeout: millis(200) } });
+    expect(statusOf(await ask(client, connectTip("lan-box", "80")))).toBe(Status.target_timeout);
+  });
+
+  it("answers when the server's session ends meanwhile", async () => {
+    const { client, server } = await pair();
+    const asked = ask(client, connectTip("lan-box", "80"));
+    await server.streams[Symbol.asyncIterator]().next();
+    server.close({ by: "us", code: "crash", text: "" });
+    expect(statusOf(await asked)).toBe(Status.server_offline);
+  });
+
+  it("names the limit that a flood of streams meets", async () => {
+    const { made, client } = await pair({ limits: { connectionsPerClient: 3 } });
+    for (let i = 0; i < 3; i += 1) {
+      const stream = await client.openStream();
+      stream.on("error", () => undefined);
+      stream.write(Uint8Array.of(1));
+    }
+    const answer = await ask(client, connectTip("lan-box", "80"));
+    expect(answer).toMatchObject({ status: Status.resource_limit, limit: "connectionsPerClient" });
+    expect(await made.registry.metrics()).toContain(
+      'culvert_relay_connections_refused_total{status="resource_limit"} 1',
+    );
+  });
+
+  it("closes a stream that sends no tip, at the deadline, with the reason", async () => {
+    const { client } = await pair();
+    const stream = await client.openStream();
+    stream.on("error", () => undefined);
+    stream.write(Uint8Array.of(1));
+    const answer = await readTip(stream, { clock: systemClock, deadline: millis(2_000) });
+    expect(statusOf(answer)).toBe(Status.malformed);
+  });
+
+  it("refuses streams that a server opens", async () => {
+    const { server } = await pair();
+    const stream = await server.openStream();
+    const failed = new Promise<Error>((resolve) => stream.once("error", resolve));
+    stream.write("hello");
+    stream.resume();
+    await within(failed, { what: "the reset" });
+  });
+
+  it("takes nothing new while it drains, lets the old end, and tells who asks", async () => {
+    const { made, client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "echo"));
+    const { stream: right } = await answerOffer(server);
+    const { stream: left } = await opening;
+    const drained = made.relay.drain();
+    expect(statusOf(await ask(client, connectTip("lan-box", "80")))).toBe(Status.draining);
+    left.end();
+    right.end();
+    left.resume();
+    right.resume();
+    await within(drained, { what: "the drain", limitMs: 400 });
+  });
+
+  it("stops waiting for connections that do not end", async () => {
+    const { made, client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "echo"));
+    await answerOffer(server);
+    await opening;
+    await within(made.relay.drain(), { what: "the drain's deadline", limitMs: 2_000 });
+  });
+});

@@ -1,0 +1,164 @@
+import {
+  formatCloseReason,
+  millis,
+  Scope,
+  withDeadline,
+  type Clock,
+  type SpliceResult,
+} from "@culvert/runtime";
+import { rateLimited, type Log } from "@culvert/telemetry";
+import { shutdownReason, type SessionListener } from "@culvert/transport";
+import { ConnectionBroker } from "./connection-broker.ts";
+import { ConnectionTable } from "./connection-table.ts";
+import { Directory } from "./directory.ts";
+import { Grants } from "./grants.ts";
+import { sumListenerStats } from "./listener-stats.ts";
+import type { RelayMetrics } from "./metrics.ts";
+import type { PeerRole, RelayOptions } from "./options.ts";
+import { SessionDesk } from "./session-desk.ts";
+import { relayStatus, type RelayStatus } from "./status.ts";
+
+/** What a relay needs from outside. */
+export interface RelayDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: RelayMetrics;
+  /** Binds every configured address; called once, by {@link Relay.start}. */
+  readonly listen: () => Promise<readonly SessionListener[]>;
+}
+
+/**
+ * P3: knows peers and grants, receives their sessions, and joins a client's stream to a server's. Holds no bytes beyond the
+ * flow-control windows.
+ */
+export class Relay {
+  readonly #deps: RelayDeps;
+  readonly #options: RelayOptions;
+  readonly #directory: Directory;
+  readonly #connections = new ConnectionTable();
+  readonly #desk: SessionDesk;
+  readonly #scope = new Scope();
+  readonly #ended = { clientToServer: 0, serverToClient: 0 };
+  #listeners: readonly SessionListener[] = [];
+  #draining = false;
+  #emptied: (() => void) | undefined;
+
+  constructor(deps: RelayDeps, options: RelayOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { clock, metrics } = deps;
+    const log = rateLimited(deps.log, clock, refusalLogRate);
+    const { limits, software } = options;
+    const draining = (): boolean => this.#draining;
+    this.#directory = new Directory(options.peers, limits.transientSessionsPerPeer);
+    const broker = new ConnectionBroker({
+      clock,
+      log,
+      metrics,
+      limits,
+      draining,
+      directory: this.#directory,
+      grants: new Grants(options.grants),
+      connections: this.#connections,
+      ended: (result) => this.#onEnded(result),
+    });
+    this.#desk = new SessionDesk({
+      clock,
+      log,
+      metrics,
+      limits,
+      software,
+      draining,
+      broker,
+      directory: this.#directory,
+    });
+  }
+
+  /** What it listens on: `udp 127.0.0.1:30380`. */
+  get addresses(): readonly string[] {
+    return this.#listeners.map(({ description }) => description);
+  }
+
+  /**
+   * Binds the addresses and begins to serve.
+   * @throws TransportError `address_in_use` and its kin; nothing stays bound then.
+   */
+  async start(): Promise<void> {
+    this.#listeners = await this.#deps.listen();
+    for (const listener of this.#listeners) {
+      this.#scope.add(() => listener.close());
+      this.#deps.log.info("relay.listening", {
+        address: listener.description,
+        transport: listener.transport,
+      });
+      void this.#accept(listener);
+    }
+    this.#deps.metrics.attach({
+      sessions: (role) => this.#countSessions(role),
+      connections: () => this.#connections.size,
+      bytes: () => this.#bytes(),
+      listeners: () => sumListenerStats(this.#listeners.map((listener) => listener.stats())),
+    });
+  }
+
+  /** A picture of the relay for `culvert status`. */
+  status(): RelayStatus {
+    return relayStatus({
+      now: this.#deps.clock.now(),
+      listeners: this.#listeners,
+      directory: this.#directory,
+      connections: this.#connections,
+      draining: this.#draining,
+      bytes: this.#bytes(),
+    });
+  }
+
+  /** Takes no new sessions or connections, and resolves when the open ones have ended or the drain time-out has passed. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#connections.size === 0) return;
+    const { clock } = this.#deps;
+    await withDeadline(
+      { clock, limit: this.#options.drainTimeout, what: "draining" },
+      () => new Promise<void>((resolve) => (this.#emptied = resolve)),
+    ).catch(() => undefined);
+  }
+
+  /** Closes all sessions and listeners. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    this.#desk.closeAll(shutdownReason);
+    await this.#scope.close();
+    this.#deps.log.info("relay.stopped", { reason: formatCloseReason(shutdownReason) });
+  }
+
+  async #accept(listener: SessionListener): Promise<void> {
+    for await (const session of listener.sessions) void this.#desk.serve(session);
+  }
+
+  #onEnded(result: SpliceResult): void {
+    this.#ended.clientToServer += result.leftToRightBytes;
+    this.#ended.serverToClient += result.rightToLeftBytes;
+    if (this.#connections.size === 0) this.#emptied?.();
+  }
+
+  #bytes(): { clientToServer: number; serverToClient: number } {
+    let { clientToServer, serverToClient } = this.#ended;
+    for (const { progress } of this.#connections.list()) {
+      clientToServer += progress.leftToRightBytes;
+      serverToClient += progress.rightToLeftBytes;
+    }
+    return { clientToServer, serverToClient };
+  }
+
+  #countSessions(role: PeerRole): number {
+    let sessions = 0;
+    for (const entry of this.#directory.list()) {
+      if (entry.peer.role === role) sessions += entry.sessions.length;
+    }
+    return sessions;
+  }
+}
+
+/** What peers provoke is written at most this often per event. */
+const refusalLogRate = { burst: 20, interval: millis(10_000) };

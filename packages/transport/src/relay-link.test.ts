@@ -1,0 +1,192 @@
+import { generateIdentity } from "@culvert/identity";
+import { createMemoryNetwork, quicDefaults, type QuicListener } from "@culvert/quic";
+import { millis, type CloseReason, type Millis } from "@culvert/runtime";
+import { seededRandom, VirtualClock } from "@culvert/testkit";
+import { Status } from "@culvert/wire";
+import { afterEach, describe, expect, it } from "vitest";
+import { answerAndEnd } from "./answer-and-end.ts";
+import { QuicSession } from "./quic-session.ts";
+import { RelayLink, type LinkObserver } from "./relay-link.ts";
+import { readTip } from "./tip-io.ts";
+
+const done: CloseReason = { by: "us", code: "done", text: "test over" };
+
+/** A link, and a relay on a memory network that answers each attach with the next status of a script. */
+async function scene(script: number[]): Promise<{
+  clock: VirtualClock;
+  link: RelayLink;
+  listener: QuicListener;
+  events: string[];
+  delays: Millis[];
+  relaySessions: QuicSession[];
+}> {
+  const clock = new VirtualClock();
+  const network = createMemoryNetwork({ clock });
+  const relay = generateIdentity();
+  const client = generateIdentity();
+  const listener = await network.createEngine().listen({
+    address: { host: "127.0.0.1", port: 0 },
+    identity: relay,
+    settings: quicDefaults,
+  });
+  const relaySessions: QuicSession[] = [];
+  void (async () => {
+    for await (const connection of listener.connections) {
+      const session = new QuicSession(connection);
+      relaySessions.push(session);
+      void answerAttach(session, script.shift() ?? Status.ok, clock);
+    }
+  })();
+  const events: string[] = [];
+  const delays: Millis[] = [];
+  const observer: LinkObserver = {
+    dialing: () => undefined,
+    retrying: (error, delay) => {
+      events.push(`retrying ${"code" in error ? String(error.code) : error.message}`);
+      delays.push(delay);
+    },
+    refused: (status, _text, delay) => {
+      events.push(`refused ${status}`);
+      delays.push(delay);
+    },
+    attached: () => events.push("attached"),
+    detached: (reason) => events.push(`detached ${reason.by}`),
+  };
+  const engine = network.createEngine();
+  const link = new RelayLink(
+    {
+      clock,
+      random: seededRandom(1),
+      observer,
+      dial: async (signal) =>
+        new QuicSession(
+          await engine.dial({
+            address: listener.address,
+            identity: client,
+            expectedPeer: relay.peerId,
+            settings: quicDefaults,
+            signal,
+          }),
+        ),
+    },
+    {
+      attach: {
+        kind: "attach",
+        role: "client",
+        services: [],
+        instanceId: new Uint8Array(16),
+        transient: false,
+        software: "culvert/test",
+        capabilities: [],
+      },
+      retry: { first: millis(100), cap: millis(1_000), factor: 2 },
+      dialTimeout: millis(6_000),
+      tipDeadline: millis(5_000),
+    },
+  );
+  links.push({ link, clock });
+  return { clock, link, listener, events, delays, relaySessions };
+}
+
+async function answerAttach(
+  session: QuicSession,
+  status: number,
+  clock: VirtualClock,
+): Promise<void> {
+  const next = await session.streams[Symbol.asyncIterator]().next();
+  if (next.done === true) return;
+  const stream = next.value;
+  stream.on("error", () => undefined);
+  await readTip(stream, { clock, deadline: millis(1_000) });
+  if (status === silent) return;
+  answerAndEnd(
+    stream,
+    { kind: "attachAnswer", status, text: "", name: "laptop", software: "", capabilities: [] },
+    clock,
+  );
+}
+
+const silent = -1;
+let links: { link: RelayLink; clock: VirtualClock }[] = [];
+
+afterEach(async () => {
+  for (const { link, clock } of links) {
+    const stopped = link.stop(done);
+    await clock.advance(10);
+    await stopped;
+  }
+  links = [];
+});
+
+describe("a link to the relay", () => {
+  it("attaches, and attaches again within 100 ms when its session ends", async () => {
+    const { clock, link, events, relaySessions } = await scene([]);
+    link.start();
+    await clock.advance(50);
+    expect(link.state.kind).toBe("attached");
+    await clock.advance(5_000);
+    relaySessions[0]?.close({ by: "us", code: "restart", text: "" });
+    await clock.advance(110);
+    expect(events).toEqual(["attached", "detached peer-app", "attached"]);
+  });
+
+  it("backs off further each time, to its cap, and for ever", async () => {
+    const { clock, link, listener, delays } = await scene([]);
+    await listener.close();
+    link.start();
+    await clock.advance(120_000);
+    expect(delays.length).toBeGreaterThan(15);
+    expect(delays[0]).toBeGreaterThanOrEqual(50);
+    expect(delays[0]).toBeLessThanOrEqual(100);
+    for (const delay of delays.slice(5)) {
+      expect(delay).toBeGreaterThanOrEqual(500);
+      expect(delay).toBeLessThanOrEqual(1_000);
+    }
+  });
+
+  it("waits seconds after a refusal, and keeps asking", async () => {
+    const { clock, link, events, delays } = await scene([
+      Status.permission_denied_by_relay,
+      Status.superseded,
+    ]);
+    link.start();
+    await clock.advance(11_000);
+    expect(events).toEqual(["refused 202", "refused 209", "attached"]);
+    for (const delay of delays) expect(delay).toBeGreaterThanOrEqual(2_500);
+  });
+
+  it("gives up on a relay that does not answer the attach", async () => {
+    const { clock, link, events } = await scene([silent]);
+    link.start();
+    await clock.advance(5_200);
+    expect(events).toEqual(["retrying timeout", "attached"]);
+  });
+
+  it("does not chase a relay that drops it at once", async () => {
+    const { clock, link, events, relaySessions } = await scene([]);
+    link.start();
+    let closed = 0;
+    for (let ms = 0; ms < 10_000; ms += 20) {
+      await clock.advance(20);
+      while (closed < relaySessions.length && link.state.kind === "attached") {
+        relaySessions[closed]?.close({ by: "us", code: "drop", text: "" });
+        closed += 1;
+      }
+    }
+    expect(events.filter((event) => event === "attached").length).toBeLessThan(25);
+  });
+
+  it("stops for good", async () => {
+    const { clock, link } = await scene([]);
+    link.start();
+    await clock.advance(50);
+    const session = link.session;
+    const stopped = link.stop(done);
+    await clock.advance(50);
+    await stopped;
+    expect(await session?.closed).toMatchObject({ by: "us" });
+    expect(link.state.kind).toBe("stopped");
+    await clock.advance(10_000);
+    expect(link.state.kind).toBe("stopped");
+  });
+});
