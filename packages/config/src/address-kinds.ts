@@ -9,21 +9,35 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** An address to listen at: an IP address or `localhost`, and a port, where 0 takes any free one. */
-export const listenKind: Kind<HostPort> = {
+/** A UDP address to listen at: an IP address and a port, where 0 takes any free one. */
+export const udpListenKind: Kind<HostPort> = {
   expected: "an IP address and a port such as 127.0.0.1:30380, [::1]:30380 or 0.0.0.0:443",
   parse(raw, place) {
-    const match = typeof raw === "string" ? /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(raw) : null;
-    const [, v6, v4, digits] = match ?? [];
-    const host = v6 !== undefined ? canonicalIpv6(v6) : v4 === "localhost" ? "127.0.0.1" : v4;
-    const port = Number(digits);
-    if (host === undefined || isIP(host) === 0 || !(port <= 65_535)) {
-      return place.fail(listenKind.expected, raw);
-    }
-    return { host, port };
+    return parseListen(raw) ?? place.fail(udpListenKind.expected, raw);
   },
   print: formatHostPort,
 };
+
+/** A TCP address to listen at: like a UDP one, or `localhost` for both loopback addresses. */
+export const tcpListenKind: Kind<HostPort> = {
+  expected: "an IP address or localhost, and a port, such as 127.0.0.1:30381 or [::1]:30381",
+  parse(raw, place) {
+    const local = typeof raw === "string" ? /^localhost:(\d{1,5})$/.exec(raw) : null;
+    if (local !== null && Number(local[1]) <= 65_535) {
+      return { host: "localhost", port: Number(local[1]) };
+    }
+    return parseListen(raw) ?? place.fail(tcpListenKind.expected, raw);
+  },
+  print: formatHostPort,
+};
+
+function parseListen(raw: unknown): HostPort | undefined {
+  const match = typeof raw === "string" ? /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(raw) : null;
+  const [, v6, v4, digits] = match ?? [];
+  const host = v6 === undefined ? v4 : canonicalIpv6(v6);
+  const port = Number(digits);
+  return host !== undefined && isIP(host) !== 0 && port <= 65_535 ? { host, port } : undefined;
+}
 
 /** An address to dial: an IP address or a host name, and a port. */
 export const dialKind: Kind<HostPort> = {

@@ -1,4 +1,4 @@
-import { listenKind } from "./address-kinds.ts";
+import { tcpListenKind } from "./address-kinds.ts";
 import { listOf, mapOf } from "./collection-kinds.ts";
 import {
   commonSchema,
@@ -32,7 +32,7 @@ export function clientSchema(file: string) {
     ),
     admin: {
       listen: withDefault(
-        orOff(listenKind),
+        orOff(tcpListenKind),
         configDefaults.proxyAdmin,
         "TCP address of /metrics, /healthz and /readyz, or off.",
       ),
@@ -50,7 +50,7 @@ export function clientSchema(file: string) {
 
 function proxySchema(what: string) {
   return {
-    listen: withDefault(orOff(listenKind), "off", `Local TCP address of ${what}, or off.`),
+    listen: withDefault(orOff(tcpListenKind), "off", `Local TCP address of ${what}, or off.`),
     users: optional(
       mapOf(userNameKind, secretKind, 1_000),
       "Users and passwords; without any, whoever reaches the address may use it.",

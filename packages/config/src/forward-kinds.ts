@@ -1,6 +1,6 @@
 import { errorText } from "@culvert/runtime";
 import { formatTarget, parseName, parseTarget } from "@culvert/wire";
-import { formatHostPort, listenKind, parseHostPort, type HostPort } from "./address-kinds.ts";
+import { formatHostPort, tcpListenKind, parseHostPort, type HostPort } from "./address-kinds.ts";
 import { entryOf } from "./collection-kinds.ts";
 import type { Kind } from "./kind.ts";
 
@@ -79,7 +79,7 @@ export const serverTargetKind: Kind<ServerTarget> = {
   print: ({ server, target }) => `${server}:${target}`,
 };
 
-const forwardEntry = entryOf<ForwardConfig>({ listen: listenKind, to: serverTargetKind });
+const forwardEntry = entryOf<ForwardConfig>({ listen: tcpListenKind, to: serverTargetKind });
 
 /** A mapping with `listen` and `to`, or in one text `LISTEN=SERVER:TARGET`. */
 export const forwardKind: Kind<ForwardConfig> = {

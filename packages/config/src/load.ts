@@ -146,21 +146,19 @@ function convictSchema(
   prefix: string,
   use: (path: string, field: Field<unknown>, raw: unknown) => void,
 ): convict.Schema<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, entry]) => {
-      const path = prefix + key;
-      if (!isField(entry)) return [key, convictSchema(entry, `${path}.`, use)];
-      return [
-        key,
-        {
+  const result: convict.Schema<Record<string, unknown>> = {};
+  for (const [key, entry] of Object.entries(schema)) {
+    const path = prefix + key;
+    result[key] = isField(entry)
+      ? {
           doc: entry.doc,
           default: entry.default ?? null,
           env: variableOf(path),
           format: (raw: unknown) => use(path, entry, raw),
-        },
-      ];
-    }),
-  );
+        }
+      : convictSchema(entry, `${path}.`, use);
+  }
+  return result;
 }
 
 function ourVariables(

@@ -1,5 +1,5 @@
 import type { PeerId } from "@culvert/identity";
-import { listenKind } from "./address-kinds.ts";
+import { tcpListenKind, udpListenKind } from "./address-kinds.ts";
 import { entryOf, listOf } from "./collection-kinds.ts";
 import { commonSchema, limitKind, quicListenerSchema, waitDuration } from "./common-schema.ts";
 import { configDefaults } from "./defaults.ts";
@@ -28,7 +28,7 @@ export function relaySchema(file: string) {
   return {
     ...commonSchema("relay", file),
     listen: withDefault(
-      listOf(listenKind, 16),
+      listOf(udpListenKind, 16),
       configDefaults.relayListen,
       "UDP addresses where clients and servers dial in.",
     ),
@@ -51,7 +51,7 @@ export function relaySchema(file: string) {
     ),
     admin: {
       listen: withDefault(
-        orOff(listenKind),
+        orOff(tcpListenKind),
         configDefaults.relayAdmin,
         "TCP address of /metrics, /healthz and /readyz.",
       ),

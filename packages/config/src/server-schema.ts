@@ -6,7 +6,7 @@ import {
   quicSchema,
   waitDuration,
 } from "./common-schema.ts";
-import { listenKind } from "./address-kinds.ts";
+import { tcpListenKind } from "./address-kinds.ts";
 import { configDefaults } from "./defaults.ts";
 import { nameKind, serviceNameKind, serviceTargetKind } from "./forward-kinds.ts";
 import { required, withDefault } from "./kind.ts";
@@ -36,7 +36,7 @@ export function serverSchema(file: string) {
     ),
     admin: {
       listen: withDefault(
-        orOff(listenKind),
+        orOff(tcpListenKind),
         configDefaults.proxyAdmin,
         "TCP address of /metrics, /healthz and /readyz, or off.",
       ),
