@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { listening } from "./support/listening.ts";
+import { Netcat } from "./support/netcat.ts";
+import { missing } from "./support/requires.ts";
+import { digest, sendRandom } from "./support/tcp.ts";
+import { useTrial, type Trial } from "./support/trial.ts";
+import { within } from "./support/wait.ts";
+
+const transferBytes = 100 * 1024 * 1024;
+
+describe.skipIf(missing("nc"))("five terminals: relay, server, client and two netcats", () => {
+  it("prints one ready line each and carries text both ways", async () => {
+    const trial = await useTrial();
+    await trial.start();
+    expect(trial.daemon("relay").lines).toEqual([`ready relay udp 127.0.0.1:${trial.relayPort}`]);
+    expect(trial.daemon("server").lines).toEqual(["ready server lan-box"]);
+    expect(trial.daemon("client").lines).toEqual([`ready client 127.0.0.1:${trial.listenPort}`]);
+
+    const { end, user } = await twoNetcats(trial);
+    user.type("hello from the client's side");
+    await end.hears("hello from the client's side");
+    end.type("and back from the end server");
+    await user.hears("and back from the end server");
+    user.type("a second line with ünïcødé");
+    await end.hears("a second line with ünïcødé");
+
+    // Ctrl-C in the user's terminal: the end server's netcat is told.
+    user.child.signal("SIGINT");
+    await within(3_000, "nc -l ends with its user", end.child.exited);
+    await trial.quiet();
+    for (const role of ["relay", "server", "client"] as const) {
+      expect(trial.daemon(role).lines, `${role} prints one line`).toHaveLength(1);
+      expect(trial.daemon(role).strayLines, `${role} logs JSON only`).toEqual([]);
+    }
+  });
+
+  for (const engine of ["auto", "quinn"] as const) {
+    it(`carries 100 MiB of random bytes each way, quic.engine ${engine}`, async () => {
+      const trial = await useTrial();
+      for (const role of ["relay", "server", "client"] as const) {
+        await trial.edit(role, (config) => {
+          config["quic"] = { engine };
+        });
+      }
+      await trial.start();
+
+      const up = await twoNetcats(trial, { text: false });
+      const received = digest(up.end.child.stdout);
+      const sent = await sendRandom(up.user.child.stdin, transferBytes);
+      expect(await within(60_000, "the bytes up", received)).toEqual(sent);
+      await within(3_000, "nc -N ends", up.user.child.exited);
+      await trial.quiet();
+
+      const down = await twoNetcats(trial, { text: false });
+      // This netcat stays until its own input ends too.
+      const receivedDown = digest(down.user.child.stdout, (bytes) => {
+        if (bytes >= transferBytes) down.user.child.stdin.end();
+      });
+      const sentDown = await sendRandom(down.end.child.stdin, transferBytes);
+      expect(await within(60_000, "the bytes down", receivedDown)).toEqual(sentDown);
+      await within(3_000, "nc -N -l ends", down.end.child.exited);
+      await trial.quiet();
+
+      const { bytes } = await trial.status("relay");
+      expect(bytes).toEqual({ clientToServer: transferBytes, serverToClient: transferBytes });
+    });
+  }
+});
+
+/** `nc -l -p TARGET` and, once it listens, `nc 127.0.0.1 LISTEN`; for files with -N, which ends the direction with the input. */
+async function twoNetcats(
+  trial: Trial,
+  options: { readonly text?: boolean } = {},
+): Promise<{ readonly end: Netcat; readonly user: Netcat }> {
+  const flags = options.text === false ? ["-N"] : [];
+  const end = new Netcat([...flags, "-l", "-p", String(trial.targetPort)], options);
+  await listening(trial.targetPort);
+  const user = new Netcat([...flags, "127.0.0.1", String(trial.listenPort)], options);
+  return { end, user };
+}
