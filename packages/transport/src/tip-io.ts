@@ -42,7 +42,10 @@ export function writeTip(stream: ByteStream, tip: Tip): void {
 function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
   return new Promise((resolve, reject) => {
     const decoder = new TipDecoder();
+    let settled = false;
+    let armed = false;
     const leave = (): void => {
+      settled = true;
       stream.off("readable", onReadable);
       stream.off("end", onEnd);
       stream.off("error", onError);
@@ -54,6 +57,7 @@ function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
       reject(error instanceof Error ? error : new Error(String(error)));
     };
     const onReadable = (): void => {
+      if (!armed || settled) return;
       try {
         const tip = readFrom(stream, decoder);
         if (tip === undefined) return;
@@ -77,8 +81,13 @@ function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
     stream.on("readable", onReadable);
     if (stream.closed) onClose();
     else if (stream.readableEnded) onEnd();
-    // What is there already may have been announced to an earlier reader, and is then not announced again.
-    else onReadable();
+    // Listening to `readable` makes the stream call read(0) in the next tick, and a read(0) that finds a stream with its FIN and
+    // nothing else emits `end`. So the tip is not taken before that has passed, lest whoever reads next miss the end.
+    // What is there already may have been announced to an earlier reader and is not announced again: hence the call.
+    process.nextTick(() => {
+      armed = true;
+      onReadable();
+    });
   });
 }
 
