@@ -1,0 +1,12 @@
+export {
+  AllowList,
+  type AllowRule,
+  type PortRange,
+  type Resolution,
+  type ServiceTarget,
+} from "./allow-list.ts";
+export { dialTcp, type DialTcpOptions } from "./dial-tcp.ts";
+export { dialUnix, type DialUnixOptions } from "./dial-unix.ts";
+export { dialError, type DialLimits } from "./dial.ts";
+export { ExitError, type Exit } from "./exit.ts";
+export { LocalExit, type LocalExitDeps, type LocalExitOptions } from "./local-exit.ts";
