@@ -14,19 +14,19 @@ module.exports = {
       name: "wire-is-pure",
       comment: "codecs do no I/O and run anywhere",
       severity: "error",
-      from: { path: packagePath("wire"), pathNot: "\\.test\\.ts$" },
+      from: { path: packagePath("wire"), pathNot: "\\.test(-data)?\\.ts$" },
       to: { dependencyTypes: ["core"] },
     },
     {
       name: "wire-and-identity-stand-on-runtime",
       severity: "error",
-      from: { path: packagePath("wire|identity|telemetry"), pathNot: "\\.test\\.ts$" },
+      from: { path: packagePath("wire|identity|telemetry"), pathNot: "\\.test(-data)?\\.ts$" },
       to: { path: "^packages/", pathNot: packagePath("runtime|wire|identity|telemetry") },
     },
     {
       name: "quic-knows-no-session",
       severity: "error",
-      from: { path: packagePath("quic"), pathNot: "\\.test\\.ts$" },
+      from: { path: packagePath("quic"), pathNot: "\\.test(-data)?\\.ts$" },
       to: {
         path: packagePath(
           "transport|wire|relay|client-proxy|end-server-proxy|cli|config|telemetry",
@@ -36,13 +36,13 @@ module.exports = {
     {
       name: "transport-knows-no-daemon",
       severity: "error",
-      from: { path: packagePath("transport"), pathNot: "\\.test\\.ts$" },
+      from: { path: packagePath("transport"), pathNot: "\\.test(-data)?\\.ts$" },
       to: { path: packagePath("relay|client-proxy|end-server-proxy|cli|config") },
     },
     {
       name: "daemons-do-not-know-each-other",
       severity: "error",
-      from: { path: packagePath("relay|client-proxy|end-server-proxy"), pathNot: "\\.test\\.ts$" },
+      from: { path: packagePath("relay|client-proxy|end-server-proxy"), pathNot: "\\.test(-data)?\\.ts$" },
       to: {
         path: packagePath("relay|client-proxy|end-server-proxy|cli|config|quic"),
         pathNot: "^packages/$1/",
@@ -51,7 +51,7 @@ module.exports = {
     {
       name: "testkit-stays-in-tests",
       severity: "error",
-      from: { path: "^packages/", pathNot: "\\.test\\.ts$|^packages/testkit/" },
+      from: { path: "^packages/", pathNot: "\\.test(-data)?\\.ts$|^packages/testkit/" },
       to: { path: packagePath("testkit") },
     },
     {
@@ -66,7 +66,11 @@ module.exports = {
     doNotFollow: { path: "node_modules|dist" },
     exclude: { path: "(^|/)dist/|node_modules" },
     tsPreCompilationDeps: true,
-    tsConfig: { fileName: "test/tsconfig.json" },
-    enhancedResolveOptions: { conditionNames: ["@culvert/source", "import", "node", "default"] },
+    tsConfig: { fileName: "tsconfig.base.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["@culvert/source", "import", "node", "default"],
+      extensions: [".ts", ".js", ".json"],
+    },
   },
 };
