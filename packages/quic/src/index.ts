@@ -21,3 +21,5 @@ export {
   type MemoryNetworkOptions,
   type MemoryQuicEngine,
 } from "./memory/memory-network.ts";
+export { quinnAvailable } from "./quinn/addon.ts";
+export { createQuinnEngine } from "./quinn/quinn-engine.ts";

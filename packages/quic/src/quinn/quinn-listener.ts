@@ -1,0 +1,123 @@
+import { BoundedQueue, withDeadline, millis, errorText, type Clock } from "@culvert/runtime";
+import type {
+  ListenOptions,
+  QuicConnection,
+  QuicListener,
+  QuicListenerStats,
+  UdpAddress,
+} from "../engine.ts";
+import type { NativeConnection, NativeServer } from "./addon.ts";
+import { QuinnConnection } from "./quinn-connection.ts";
+import { parseRemote } from "./remote-address.ts";
+
+/** A UDP port bound by quinn. */
+export class QuinnListener implements QuicListener {
+  readonly engine = "quinn" as const;
+  readonly address: UdpAddress;
+  readonly connections: BoundedQueue<QuicConnection>;
+  readonly #native: NativeServer;
+  readonly #clock: Clock;
+  readonly #options: ListenOptions;
+  readonly #live = new Set<QuinnConnection>();
+  readonly #counts = { completed: 0, failed: 0, queueFull: 0 };
+  #closing: Promise<void> | undefined;
+
+  constructor(native: NativeServer, clock: Clock, options: ListenOptions) {
+    this.#native = native;
+    this.#clock = clock;
+    this.#options = options;
+    this.address = { host: options.address.host, port: native.port() };
+    const slots = Math.min(Math.max(1, options.settings.maxHalfOpen), maxHandshakeSlots);
+    this.connections = new BoundedQueue(slots);
+    // One acceptance covers a whole handshake, so as many handshakes as there are pending acceptances can be under way: with
+    // few, a few silent peers would keep everybody else out.
+    for (let slot = 0; slot < slots; slot += 1) this.#acceptNext();
+  }
+
+  stats(): QuicListenerStats {
+    const { acceptedHandshakes, refusedHandshakes, ignoredHandshakes } = this.#native.stats();
+    const { completed, failed, queueFull } = this.#counts;
+    return {
+      handshakesStarted: acceptedHandshakes,
+      handshakesCompleted: completed,
+      handshakesFailed: failed,
+      halfOpen: Math.max(0, acceptedHandshakes - completed - failed),
+      retriesSent: 0,
+      drops: {
+        malformed: 0,
+        unknown_connection: 0,
+        bad_token: 0,
+        half_open_limit: refusedHandshakes + ignoredHandshakes,
+        rate_limit: 0,
+        queue_full: queueFull,
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.connections.drain();
+    const reason = { by: "us", code: "listener_closed", text: "the listener was closed" } as const;
+    for (const connection of [...this.#live]) connection.close(reason);
+    // The peers' silence must not keep the port's owner waiting: quinn goes on draining without us.
+    const options = { clock: this.#clock, limit: maxClose, what: "the close of a listener" };
+    await withDeadline(options, () => this.#native.abort()).catch(() => undefined);
+  }
+
+  #acceptNext(): void {
+    if (this.#closing !== undefined) return;
+    this.#native.inboundConnection().then(
+      (native) => {
+        this.#acceptNext();
+        this.#accept(native);
+      },
+      (error: unknown) => {
+        if (this.#closing !== undefined) return;
+        if (errorText(error) === "server closed") {
+          void this.close();
+          return;
+        }
+        // A failed handshake ends this acceptance only.
+        this.#counts.failed += 1;
+        this.#acceptNext();
+      },
+    );
+  }
+
+  #accept(native: NativeConnection): void {
+    if (this.#closing !== undefined) {
+      native.abort();
+      return;
+    }
+    let connection: QuinnConnection;
+    try {
+      connection = new QuinnConnection(native, this.#clock, {
+        ...parseRemote(native.remoteMultiaddr()),
+        side: "server",
+        settings: this.#options.settings,
+      });
+    } catch {
+      // A peer whose key is not Ed25519: quinn lets every libp2p key in.
+      this.#counts.failed += 1;
+      native.abort();
+      return;
+    }
+    this.#counts.completed += 1;
+    if (!this.connections.push(connection)) {
+      this.#counts.queueFull += 1;
+      connection.close({ by: "us", code: "queue_full", text: "nobody takes new connections" });
+      return;
+    }
+    this.#live.add(connection);
+    void connection.closed.then(() => this.#live.delete(connection));
+  }
+}
+
+/** Each costs about 2 KiB. */
+const maxHandshakeSlots = 4_096;
+/** Draining takes three times the probe time-out (RFC 9000 §10.2), and unfinished handshakes have a long one. */
+const maxClose = millis(2_000);

@@ -1,0 +1,216 @@
+import { Duplex } from "node:stream";
+import { TransportError } from "@culvert/runtime";
+import type { PeerReset, QuicStream } from "../engine.ts";
+import type { NativeStream } from "./addon.ts";
+import { streamFault } from "./from-quinn.ts";
+import { ReadSize } from "./read-size.ts";
+import { WritePieces } from "./write-pieces.ts";
+
+/** What a {@link QuinnStream} needs of its connection. */
+export interface StreamOwner {
+  /** Payload went in or out. */
+  moved(bytes: number): void;
+  /** The stream is over in both directions. */
+  released(stream: QuinnStream): void;
+}
+
+/**
+ * A stream of a quinn connection. It never throws for want of an `error` listener: no peer may end the process.
+ *
+ * A chunk given to `write` belongs to the stream until its callback tells of success: another thread reads it. After a failure
+ * its memory must not be reused.
+ *
+ * The addon cannot interrupt a read or a write, which decides when the peer learns of an abort; our own side never waits:
+ * - `stopReceiving` while a read is pending, that is while nothing arrives: the peer is told when it sends its next bytes.
+ * - `resetSending` while a write is held up by the peer's window: the peer sees the reset once it has read on (at most what
+ *   is in its window and one piece of 128 KiB), has stopped the stream, or the connection has ended. Until then one piece stays
+ *   in memory.
+ * - A peer that stops our sending part is noticed at the next write, and one that resets while our reader does not read, at the
+ *   next read.
+ */
+export class QuinnStream extends Duplex implements QuicStream {
+  readonly streamId: number;
+  readonly #native: NativeStream;
+  readonly #owner: StreamOwner;
+  readonly #readSize = new ReadSize();
+  #reading = false;
+  #writeDone: ((error?: Error | null) => void) | undefined;
+  /** FIN was sent, or the direction was aborted by either end. */
+  #sendingOver = false;
+  #finArrived = false;
+  /** The end was read, or the direction was aborted by either end. */
+  #receivingOver = false;
+
+  constructor(native: NativeStream, owner: StreamOwner, streamId: number) {
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: bufferBytes,
+      writableHighWaterMark: bufferBytes,
+    });
+    this.#native = native;
+    this.#owner = owner;
+    this.streamId = streamId;
+    this.on("error", () => undefined);
+    this.once("finish", () => this.#destroyIfOver());
+    this.once("end", () => {
+      this.#receivingOver = true;
+      this.#destroyIfOver();
+    });
+  }
+
+  resetSending(): void {
+    if (this.#sendingOver) return;
+    this.#abortSending();
+    this.#destroyIfOver();
+  }
+
+  stopReceiving(): void {
+    if (this.#receivingOver) return;
+    this.#abortReceiving();
+    if (!this.#finArrived) this.push(null);
+    this.#destroyIfOver();
+  }
+
+  override _read(): void {
+    if (this.#reading || this.#receivingOver || this.#finArrived) return;
+    this.#reading = true;
+    const asked = this.#readSize.bytes;
+    this.#native.read(asked).then(
+      (chunk) => {
+        this.#reading = false;
+        this.#handleRead(chunk, asked);
+      },
+      (error: unknown) => {
+        this.#reading = false;
+        this.#handleReadFault(error);
+      },
+    );
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: string,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#writeAll([chunk], done);
+  }
+
+  override _writev(
+    chunks: readonly { readonly chunk: Uint8Array }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#writeAll(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#sendingOver) {
+      done();
+      return;
+    }
+    this.#sendingOver = true;
+    this.#native.finishWrite().then(
+      () => done(),
+      () => done(),
+    );
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (!this.#sendingOver) this.#abortSending(error);
+    if (!this.#receivingOver) this.#abortReceiving();
+    this.#owner.released(this);
+    done(error);
+  }
+
+  #handleRead(chunk: Uint8Array | null, asked: number): void {
+    if (this.#receivingOver || this.destroyed) return;
+    if (chunk === null) {
+      this.#finArrived = true;
+      this.push(null);
+      return;
+    }
+    this.#readSize.learn(asked, chunk.length);
+    this.#owner.moved(chunk.length);
+    this.push(chunk);
+  }
+
+  #handleReadFault(error: unknown): void {
+    if (this.#receivingOver || this.destroyed) return;
+    // Where the connection is lost, it destroys its streams itself as soon as it knows the reason.
+    if (streamFault(error) !== "reset") return;
+    this.#receivingOver = true;
+    if (this.#tell("receiving")) this.push(null);
+    this.#destroyIfOver();
+  }
+
+  #writeAll(chunks: readonly Uint8Array[], done: (error?: Error | null) => void): void {
+    this.#writeDone = done;
+    this.#writeNext(new WritePieces(chunks));
+  }
+
+  #writeNext(pieces: WritePieces): void {
+    if (this.#writeDone === undefined) return;
+    const piece = this.#sendingOver ? undefined : pieces.next();
+    if (piece === undefined) {
+      this.#finishWrite();
+      return;
+    }
+    this.#native.write(piece).then(
+      () => {
+        this.#owner.moved(piece.length);
+        this.#writeNext(pieces);
+      },
+      (error: unknown) => this.#handleWriteFault(error),
+    );
+  }
+
+  #finishWrite(error?: Error | null): void {
+    const done = this.#writeDone;
+    this.#writeDone = undefined;
+    done?.(error);
+  }
+
+  #handleWriteFault(error: unknown): void {
+    if (this.#sendingOver || this.destroyed) return;
+    if (streamFault(error) !== "stopped") return;
+    this.#abortSending();
+    this.#tell("sending");
+    this.#destroyIfOver();
+  }
+
+  /** Tells of a direction that the peer ended. Returns false if nobody listened, and the stream was destroyed. */
+  #tell(direction: PeerReset["direction"]): boolean {
+    if (this.emit("peerreset", { direction, code: 0 } satisfies PeerReset)) return !this.destroyed;
+    const id = this.streamId;
+    const data = { streamId: id };
+    this.destroy(
+      direction === "receiving"
+        ? new TransportError("stream_reset", `the peer reset stream ${id}`, { data })
+        : new TransportError("stream_stopped", `the peer stopped stream ${id}`, { data }),
+    );
+    return false;
+  }
+
+  #abortSending(error?: Error | null): void {
+    this.#sendingOver = true;
+    this.#native.resetWrite().catch(() => undefined);
+    this.#finishWrite(error);
+  }
+
+  #abortReceiving(): void {
+    this.#receivingOver = true;
+    if (this.#finArrived) return;
+    this.#native.stopRead().catch(() => undefined);
+  }
+
+  /** Node's autoDestroy knows FIN and end only; a direction that was aborted is over too. */
+  #destroyIfOver(): void {
+    const finSentOrAborted = this.#sendingOver && (this.writableFinished || !this.writableEnded);
+    if (finSentOrAborted && this.#receivingOver) this.destroy();
+  }
+}
+
+/** What each direction buffers above quinn before it waits. */
+const bufferBytes = 64 * 1024;
