@@ -1,5 +1,4 @@
 import { createSocket, type Socket } from "node:dgram";
-import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
 /** A NAT for UDP: every inner address gets an outer port of its own, until {@link Nat.rebind} gives it another. */
@@ -31,7 +30,7 @@ export class Nat {
 
   /** Where those behind it dial. */
   get port(): number {
-    return (this.#inner.address() as AddressInfo).port;
+    return this.#inner.address().port;
   }
 
   /** Forgets all mappings, as a NAT does that was switched off and on: the next packets leave from other ports. */
