@@ -23,3 +23,4 @@ export {
 } from "./memory/memory-network.ts";
 export { quinnAvailable } from "./quinn/addon.ts";
 export { createQuinnEngine } from "./quinn/quinn-engine.ts";
+export { createQuicheEngine } from "./quiche/quiche-engine.ts";

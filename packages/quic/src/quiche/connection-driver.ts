@@ -1,0 +1,347 @@
+import type { RemoteInfo } from "node:dgram";
+import {
+  errorText,
+  formatMillis,
+  millis,
+  systemCode,
+  TransportError,
+  type Clock,
+  type CloseReason,
+  type Random,
+  type Timer,
+} from "@culvert/runtime";
+import { verifyPeerCertificate, type PeerId } from "@culvert/identity";
+import type { DatagramDropReason, QuicConnectionStats, UdpAddress } from "../engine.ts";
+import type { QuicSettings } from "../settings.ts";
+import { applicationCloseCode, encodeReason, reasonFromQuiche } from "./close-reasons.ts";
+import { ConnectionStreams } from "./connection-streams.ts";
+import type { GuardedConnection } from "./guarded-connection.ts";
+import { ownIdBytes } from "./packet-header.ts";
+import type { PeerPaths } from "./peer-paths.ts";
+import type { ResetTokens } from "./reset-tokens.ts";
+import { alpn } from "./transport-config.ts";
+import type { TurnScheduler, TurnTaker } from "./turn-scheduler.ts";
+import type { SlotWaiter, UdpSocket } from "./udp-socket.ts";
+
+/** What a driver is made from. */
+export interface DriverDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly scheduler: TurnScheduler;
+  readonly socket: UdpSocket;
+  readonly link: GuardedConnection;
+  readonly paths: PeerPaths;
+  readonly resetTokens: ResetTokens;
+  readonly owner: DriverOwner;
+}
+
+/** Who hears of a connection's life. */
+export interface DriverOwner {
+  /** The handshake is done and the peer's identity proved; no stream has been looked at yet. */
+  established(peer: PeerId): void;
+  /** The connection is over; `cause` where an error of ours ended it. Called once. */
+  ended(reason: CloseReason, cause: Error | undefined): void;
+  /** The peer may now address us by this connection id too. */
+  idAdded(id: Uint8Array): void;
+  /** The peer will not use this connection id again. */
+  idRetired(id: Uint8Array): void;
+}
+
+type State =
+  | { readonly phase: "handshaking"; readonly deadlineMs: number }
+  | { readonly phase: "open" }
+  | { readonly phase: "over" };
+
+/**
+ * Drives one quiche connection: datagrams go in as they arrive; once per turn of the event loop streams are read and written, and
+ * what quiche then wants to send is sent. One timer serves all deadlines.
+ */
+export class ConnectionDriver implements TurnTaker, SlotWaiter {
+  readonly streams: ConnectionStreams;
+  readonly #deps: DriverDeps;
+  readonly #settings: QuicSettings;
+  #state: State;
+  #heard = false;
+  #heardMs: number;
+  #pingedMs: number;
+  #sweptMs: number;
+  #timer: Timer | undefined;
+  #timerAtMs = 0;
+  #timerFired = false;
+  #networkError: Error | undefined;
+  #finalStats: QuicConnectionStats | undefined;
+
+  constructor(deps: DriverDeps, options: { isServer: boolean; settings: QuicSettings }) {
+    this.#deps = deps;
+    this.#settings = options.settings;
+    const nowMs = deps.clock.now();
+    this.#heardMs = this.#pingedMs = this.#sweptMs = nowMs;
+    this.#state = { phase: "handshaking", deadlineMs: nowMs + options.settings.handshakeTimeout };
+    this.streams = new ConnectionStreams({
+      link: deps.link,
+      isServer: options.isServer,
+      settings: options.settings,
+      schedule: () => this.#schedule(),
+    });
+    this.#schedule();
+  }
+
+  /** Where the peer is now. */
+  get remote(): UdpAddress {
+    return this.#deps.paths.remote;
+  }
+
+  /** Whether nothing can be sent or received any more. */
+  get over(): boolean {
+    return this.#state.phase === "over";
+  }
+
+  /** Takes in a datagram, which is the driver's from then on. Returns why it was dropped, if it was. */
+  receive(datagram: Buffer, from: RemoteInfo): DatagramDropReason | undefined {
+    if (this.over) return "unknown_connection";
+    const { clock, link, paths } = this.#deps;
+    const info = paths.admit(from, this.#state.phase === "open", clock.now());
+    if (info === undefined) return "rate_limit";
+    link.receive(datagram, info);
+    this.#drainPathEvents(from);
+    this.#drainRetiredIds();
+    this.#heard = true;
+    this.#schedule();
+    return undefined;
+  }
+
+  /** The kernel refused to send to the peer, or told that nobody is there. For a socket with one peer. */
+  handleSocketError(error: Error): void {
+    const errno = systemCode(error) ?? "";
+    const fatal = fatalErrnos.get(errno);
+    if (fatal !== undefined || this.#state.phase === "handshaking") {
+      const text = `${errorText(error)}${fatal?.hint ?? ""}`;
+      this.#end({ by: "network", code: fatal?.code ?? "unreachable", text }, error);
+      return;
+    }
+    // A route that is gone may come back before the idle time-out.
+    this.#networkError = error;
+  }
+
+  /** Tells the peer and ends at once. */
+  close(reason: CloseReason, cause?: Error): void {
+    if (this.over) return;
+    this.#deps.link.close(applicationCloseCode, encodeReason(reason));
+    this.#flush(maxLastWords);
+    this.#end(reason, cause);
+  }
+
+  turn(): void {
+    if (this.over) return;
+    const { clock, link } = this.#deps;
+    const nowMs = clock.now();
+    const heard = this.#heard;
+    this.#heard = false;
+    if (heard) this.#heardMs = nowMs;
+    if (this.#timerFired) {
+      this.#timerFired = false;
+      link.onTimeout();
+      this.#drainPathEvents(undefined);
+    }
+    if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
+    if (this.#state.phase === "open") this.#moveStreams(heard, nowMs);
+    if (this.over) return;
+    const flushed = this.#flush();
+    if (this.#state.phase === "open" && this.streams.finishResets(flushed, nowMs)) this.#flush();
+    // Once more after a fault: quiche tells the peer what was wrong.
+    if (link.fault !== undefined) this.#flush();
+    if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
+    else this.#armTimer(nowMs);
+  }
+
+  slotsFree(): void {
+    this.#schedule();
+  }
+
+  stats(): QuicConnectionStats {
+    if (this.#finalStats !== undefined) return this.#finalStats;
+    const stats = this.#deps.link.stats();
+    return {
+      sentBytes: stats?.sentBytes ?? 0,
+      receivedBytes: stats?.recvBytes ?? 0,
+      sentDatagrams: stats?.sent ?? 0,
+      receivedDatagrams: stats?.recv ?? 0,
+      lostDatagrams: stats?.lost ?? 0,
+      rttMs: this.#deps.link.activePath()?.rttMs ?? 0,
+      openStreams: this.streams.openCount,
+    };
+  }
+
+  #shakeHands(deadlineMs: number, nowMs: number): void {
+    const { link, owner } = this.#deps;
+    if (link.isOver()) return;
+    if (!link.isEstablished()) {
+      if (nowMs < deadlineMs) return;
+      const text = `no handshake within ${formatMillis(this.#settings.handshakeTimeout)}`;
+      this.close({ by: "timeout", code: "handshake", text });
+      return;
+    }
+    let peer: PeerId;
+    try {
+      peer = this.#provePeer();
+    } catch (error) {
+      const text = errorText(error);
+      this.close(
+        { by: "us", code: "handshake_failed", text },
+        error instanceof Error ? error : undefined,
+      );
+      return;
+    }
+    this.#state = { phase: "open" };
+    for (let spare = 0; spare < spareIds; spare += 1) this.#offerId();
+    owner.established(peer);
+  }
+
+  #provePeer(): PeerId {
+    const { clock, link } = this.#deps;
+    const protocol = link.protocol();
+    if (protocol !== alpn) {
+      throw new TransportError("handshake_failed", `the peer speaks "${protocol}", not ${alpn}`);
+    }
+    const [certificate, ...more] = link.peerCertificates();
+    if (certificate === undefined || more.length > 0) {
+      const count = certificate === undefined ? 0 : 1 + more.length;
+      throw new TransportError("handshake_failed", `the peer sent ${count} certificates, not 1`);
+    }
+    return verifyPeerCertificate(certificate, clock.wallNowMs());
+  }
+
+  #moveStreams(heard: boolean, nowMs: number): void {
+    const { link, socket } = this.#deps;
+    this.streams.receive();
+    if (heard) {
+      this.streams.heard();
+      this.streams.probe();
+    }
+    if (this.streams.needsSweep && nowMs - this.#sweptMs >= sweepIntervalMs) {
+      this.#sweptMs = nowMs;
+      this.streams.sweep();
+    }
+    if (this.over) return;
+    if (nowMs >= this.#pingDueMs()) {
+      this.#pingedMs = nowMs;
+      link.ping();
+    }
+    // No more than can leave now: what quiche holds unsent only grows old.
+    this.streams.send(socket.freeSlots * this.#settings.datagramBytes);
+  }
+
+  #flush(limit = Infinity): boolean {
+    const { link, paths, socket } = this.#deps;
+    const lastWord = limit !== Infinity;
+    for (let count = 0; count < limit; count += 1) {
+      const slot = socket.takeSlot(lastWord);
+      if (slot === undefined) {
+        socket.awaitSlot(this, count === 0);
+        return false;
+      }
+      const sent = link.send(slot.buffer);
+      if (sent === null) {
+        socket.returnSlot(slot);
+        return true;
+      }
+      socket.send(slot, sent[0], paths.destination(sent[1].to));
+    }
+    return false;
+  }
+
+  #endByQuiche(): void {
+    const { link } = this.#deps;
+    const reason = reasonFromQuiche({
+      peer: link.peerError(),
+      local: link.localError(),
+      timedOut: link.isTimedOut(),
+      fault: link.fault,
+    });
+    if (reason.by === "timeout" && this.#networkError !== undefined) {
+      const text = errorText(this.#networkError);
+      this.#end({ by: "network", code: "unreachable", text }, this.#networkError);
+    } else {
+      this.#end(reason);
+    }
+  }
+
+  #end(reason: CloseReason, cause?: Error): void {
+    if (this.over) return;
+    const { owner, scheduler, socket } = this.#deps;
+    this.#finalStats = { ...this.stats(), openStreams: 0 };
+    this.#state = { phase: "over" };
+    this.#timer?.cancel();
+    scheduler.cancel(this);
+    socket.forget(this);
+    this.streams.end(reason);
+    owner.ended(reason, cause);
+  }
+
+  #drainPathEvents(from: RemoteInfo | undefined): void {
+    const { link, paths } = this.#deps;
+    for (;;) {
+      const event = link.nextPathEvent();
+      if (event === null) return;
+      paths.handle(event, from);
+    }
+  }
+
+  #drainRetiredIds(): void {
+    const { link, owner } = this.#deps;
+    for (;;) {
+      const id = link.nextRetiredId();
+      if (id === null) return;
+      owner.idRetired(id);
+      this.#offerId();
+    }
+  }
+
+  #offerId(): void {
+    const { link, owner, random, resetTokens } = this.#deps;
+    const id = random.bytes(ownIdBytes);
+    if (link.offerId(id, resetTokens.numberFor(id))) owner.idAdded(id);
+  }
+
+  #pingDueMs(): number {
+    return Math.max(this.#heardMs, this.#pingedMs) + this.#settings.keepAlive;
+  }
+
+  /** Sees to it that a turn comes in time. A timer that is set for too early stays: re-arming costs more than one idle turn. */
+  #armTimer(nowMs: number): void {
+    const { clock, link } = this.#deps;
+    const quicheMs = link.timeout();
+    // quiche rounds down, and would not act yet.
+    let atMs = quicheMs === undefined ? Infinity : nowMs + quicheMs + 1;
+    if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
+    else atMs = Math.min(atMs, this.#pingDueMs());
+    if (this.streams.needsSweep) atMs = Math.min(atMs, this.#sweptMs + sweepIntervalMs);
+    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = clock.setTimer(millis(Math.max(1, Math.ceil(atMs - nowMs))), this.#onTimer);
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    this.#timerFired = true;
+    // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
+    this.#schedule();
+  };
+
+  #schedule(): void {
+    if (!this.over) this.#deps.scheduler.schedule(this);
+  }
+}
+
+/** Errors of the kernel after which waiting is no use. */
+const fatalErrnos = new Map([
+  ["ECONNREFUSED", { code: "refused", hint: "; nobody listens there" }],
+  ["EMSGSIZE", { code: "datagram_too_large", hint: "; make datagramBytes smaller" }],
+]);
+/** Connection ids the peer holds beside the one in use, so that it can change its address. */
+const spareIds = 2;
+/** How often streams are looked after that wait for nothing; a stop of the peer on one of many idle streams shows this late. */
+const sweepIntervalMs = 100;
+/** Datagrams a closing connection may send beyond the socket's bound. */
+const maxLastWords = 4;

@@ -1,0 +1,222 @@
+import { BoundedQueue, LimitError, type CloseReason } from "@culvert/runtime";
+import type { QuicStream } from "../engine.ts";
+import type { QuicSettings } from "../settings.ts";
+import { connectionClosedError } from "./close-reasons.ts";
+import type { GuardedConnection } from "./guarded-connection.ts";
+import { QuicheStream, type StreamOwner } from "./quiche-stream.ts";
+import { StreamRemains } from "./stream-remains.ts";
+
+/** What the streams of a connection need of it. */
+export interface StreamsDeps {
+  readonly link: GuardedConnection;
+  readonly isServer: boolean;
+  readonly settings: QuicSettings;
+  /** Asks for a turn of the connection. */
+  readonly schedule: () => void;
+}
+
+/** The streams of one connection: which of them want to send or to be read, and moving their bytes in a turn. */
+export class ConnectionStreams implements StreamOwner {
+  /** Streams the peer opened. */
+  readonly accepted: BoundedQueue<QuicStream>;
+  readonly #link: GuardedConnection;
+  readonly #settings: QuicSettings;
+  readonly #schedule: () => void;
+  readonly #open = new Map<number, QuicheStream>();
+  readonly #remains: StreamRemains;
+  /** Which id is next, and by its lowest bit who opened a stream (RFC 9000 §2.1). */
+  #nextId: number;
+  /** To be tried for sending. */
+  #ready = new Set<QuicheStream>();
+  /** Tried, and held up by flow control until the peer is heard again. */
+  #held = new Set<QuicheStream>();
+  /** The peer was heard since {@link #held} was last tried. */
+  #retryHeld = false;
+  #probe: Iterator<QuicheStream> | undefined;
+  #unprobed = 0;
+  #over = false;
+
+  constructor(deps: StreamsDeps) {
+    this.#link = deps.link;
+    this.#settings = deps.settings;
+    this.#schedule = deps.schedule;
+    this.#nextId = deps.isServer ? 1 : 0;
+    this.#remains = new StreamRemains(deps.link);
+    this.accepted = new BoundedQueue(Math.max(1, deps.settings.maxStreams));
+  }
+
+  /** Streams that are not over. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Whether {@link sweep} should be called again in a while. */
+  get needsSweep(): boolean {
+    return this.#unprobed > 0 || this.#remains.size > 0;
+  }
+
+  /**
+   * Opens a stream; the peer learns of it with its first byte.
+   * @throws LimitError `too_many_streams`.
+   */
+  openStream(): QuicheStream {
+    // An empty write makes quiche count the stream at once.
+    const opened =
+      this.#link.streamsLeft() > 0 ? this.#link.streamSend(this.#nextId, noBytes, false) : null;
+    if (typeof opened !== "number") {
+      throw new LimitError("too_many_streams", "the peer allows no more streams now", {
+        data: { name: "maxStreams", open: this.#open.size },
+      });
+    }
+    const stream = this.#create(this.#nextId);
+    this.#nextId += 4;
+    return stream;
+  }
+
+  /** Passes on everything readable, and takes in new streams. */
+  receive(): void {
+    this.#link.forEachReadable(this.#drainOne);
+  }
+
+  /** Datagrams came in: what was held up may go on, and the peer may have stopped any stream. */
+  heard(): void {
+    this.#retryHeld = true;
+    this.#unprobed = this.#open.size;
+  }
+
+  /** Hands at most `budget` bytes of waiting streams to quiche, in turns of {@link quantumBytes}. */
+  send(budget: number): void {
+    let left = budget;
+    let tries = maxTriesPerTurn;
+    if (this.#ready.size === 0 && this.#retryHeld) {
+      this.#retryHeld = false;
+      [this.#ready, this.#held] = [this.#held, this.#ready];
+    }
+    for (const stream of this.#ready) {
+      if (left <= 0) return;
+      if (tries === 0) {
+        this.#schedule();
+        return;
+      }
+      tries -= 1;
+      const quantum = this.#ready.size === 1 ? left : Math.min(left, quantumBytes);
+      this.#ready.delete(stream);
+      const taken = stream.pump(this.#link, quantum, this.#settings.datagramBytes);
+      left -= taken ?? 0;
+      if (!stream.hasToSend) continue;
+      if (taken === undefined) this.#held.add(stream);
+      else this.#ready.add(stream);
+    }
+    if (this.#retryHeld && this.#held.size > 0) this.#schedule();
+  }
+
+  /** Sends resets that waited for what was sent before them. Returns whether there is anything new to flush. */
+  finishResets(flushed: boolean, nowMs: number): boolean {
+    return this.#remains.finishResets(flushed, nowMs);
+  }
+
+  /** Looks at a few streams that wait for nothing whether the peer has stopped them, since quiche tells only who asks. */
+  probe(limit = probesPerTurn): void {
+    for (let count = Math.min(limit, this.#unprobed); count > 0; count -= 1) {
+      this.#unprobed -= 1;
+      const stream = this.#nextProbe();
+      if (stream === undefined) break;
+      if (stream.sendingOver) continue;
+      const capacity = this.#link.streamCapacity(stream.streamId);
+      if (typeof capacity !== "number" && capacity.kind === "stopped") {
+        stream.handleStopped(capacity.code);
+      }
+    }
+  }
+
+  /** Does what is not urgent; see {@link needsSweep}. Returns whether there is anything new to flush. */
+  sweep(): boolean {
+    this.probe(probesPerSweep);
+    return this.#remains.sweep();
+  }
+
+  /** The connection is over: so is every stream. */
+  end(reason: CloseReason): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.accepted.drain();
+    for (const stream of [...this.#open.values()]) stream.destroy(connectionClosedError(reason));
+    this.#ready.clear();
+    this.#held.clear();
+  }
+
+  wantsToSend(stream: QuicheStream): void {
+    this.#held.delete(stream);
+    this.#ready.add(stream);
+    this.#schedule();
+  }
+
+  wantsToReceive(): void {
+    this.#schedule();
+  }
+
+  reset(stream: QuicheStream, code: number): void {
+    if (this.#over) return;
+    this.#remains.reset(stream.streamId, code);
+    this.#schedule();
+  }
+
+  stop(stream: QuicheStream, code: number): void {
+    if (this.#over) return;
+    this.#link.streamShutdown(stream.streamId, "Read", code);
+    this.#schedule();
+  }
+
+  released(stream: QuicheStream, clean: boolean): void {
+    this.#open.delete(stream.streamId);
+    this.#ready.delete(stream);
+    this.#held.delete(stream);
+    if (!clean && !this.#over) this.#remains.add(stream.streamId);
+  }
+
+  readonly #drainOne = (streamId: number): void => {
+    const stream = this.#open.get(streamId) ?? this.#accept(streamId);
+    stream?.drain(this.#link, scratch);
+  };
+
+  #accept(streamId: number): QuicheStream | undefined {
+    const ours = streamId % 2 === this.#nextId % 2;
+    if (ours || this.#remains.has(streamId) || this.#over) {
+      // Nobody reads it any more.
+      this.#link.streamShutdown(streamId, "Read", 0);
+      return undefined;
+    }
+    const stream = this.#create(streamId);
+    if (this.accepted.push(stream)) return stream;
+    stream.destroy(
+      new LimitError("queue_full", "nobody takes the peer's streams", {
+        data: { limit: this.#settings.maxStreams },
+      }),
+    );
+    return undefined;
+  }
+
+  #create(streamId: number): QuicheStream {
+    const stream = new QuicheStream(this, streamId);
+    this.#open.set(streamId, stream);
+    return stream;
+  }
+
+  #nextProbe(): QuicheStream | undefined {
+    const next = this.#probe?.next();
+    if (next?.done === false) return next.value;
+    this.#probe = this.#open.values();
+    const first = this.#probe.next();
+    return first.done === true ? undefined : first.value;
+  }
+}
+
+const noBytes = new Uint8Array(0);
+/** Every read goes through this; what is passed on is a copy. */
+const scratch = Buffer.allocUnsafeSlow(256 * 1024);
+/** Bytes one stream sends before the next one has its turn. */
+const quantumBytes = 64 * 1024;
+/** Streams tried for sending in one turn, so that thousands of held-up ones do not hold up the event loop. */
+const maxTriesPerTurn = 64;
+const probesPerTurn = 4;
+const probesPerSweep = 512;

@@ -1,0 +1,18 @@
+import type { Clock, Random } from "@culvert/runtime";
+import type { Identity, TlsCertificate } from "@culvert/identity";
+import type { QuicSettings } from "../settings.ts";
+import type { QuicheBinding } from "./binding.ts";
+import type { TurnScheduler } from "./turn-scheduler.ts";
+import type { UdpSocket } from "./udp-socket.ts";
+
+/** What listeners and dialled connections of one engine share. */
+export interface EngineParts {
+  readonly binding: QuicheBinding;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly scheduler: TurnScheduler;
+  /** The certificate of an identity; made once. */
+  certificateOf(identity: Identity): Promise<TlsCertificate>;
+  /** Warns, once, if the kernel gave a socket less than the settings ask. */
+  checkBuffers(socket: UdpSocket, settings: QuicSettings): void;
+}

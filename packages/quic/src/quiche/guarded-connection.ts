@@ -1,0 +1,236 @@
+import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
+import { millis, type Millis } from "@culvert/runtime";
+import type { NativeConnection } from "./binding.ts";
+import { quicheFault, type QuicheFault } from "./errors.ts";
+
+/** Which part of a stream to shut down, as the binding numbers it. */
+export const ShutdownSide = { Read: 0, Write: 1 } as const;
+
+/** What the peer or quiche said when it ended the connection. */
+export interface StatedError {
+  readonly isApp: boolean;
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Round trip and address of the path in use. */
+export interface ActivePath {
+  readonly rttMs: number;
+  readonly lost: number;
+}
+
+/**
+ * A quiche connection whose calls never throw. Stream calls give the fault as a value; a fault of the connection itself is kept
+ * in {@link fault}, and whoever drives the connection looks there once per turn.
+ *
+ * An exception of the binding reaches no further than this file.
+ */
+export class GuardedConnection {
+  readonly #native: NativeConnection;
+  #fault: QuicheFault | undefined;
+
+  constructor(native: NativeConnection) {
+    this.#native = native;
+  }
+
+  /** The first fault of the connection as a whole. */
+  get fault(): QuicheFault | undefined {
+    return this.#fault;
+  }
+
+  /** Takes in one datagram, which it decrypts in place. Returns false if quiche refused it. */
+  receive(datagram: Uint8Array, info: RecvInfo): boolean {
+    try {
+      this.#native.recv(datagram, info);
+      return true;
+    } catch (error) {
+      this.#blame(error);
+      return false;
+    }
+  }
+
+  /** Writes the next datagram into `out`; null when there is none now. */
+  send(out: Uint8Array): [length: number, info: SendInfo] | null {
+    try {
+      return this.#native.send(out);
+    } catch (error) {
+      this.#blame(error);
+      return null;
+    }
+  }
+
+  /** Reads a stream into `out`: how much, and whether that was the end; null when there is nothing now. */
+  streamReceive(
+    streamId: number,
+    out: Uint8Array,
+  ): [length: number, fin: boolean] | QuicheFault | null {
+    try {
+      return this.#native.streamRecv(streamId, out);
+    } catch (error) {
+      return quicheFault(error);
+    }
+  }
+
+  /** Hands over bytes of a stream, and its end: how many were taken; null when none can be now. */
+  streamSend(streamId: number, bytes: Uint8Array, fin: boolean): number | QuicheFault | null {
+    try {
+      return this.#native.streamSend(streamId, bytes, fin);
+    } catch (error) {
+      return quicheFault(error);
+    }
+  }
+
+  /** Bytes of the stream that quiche would take now; limited by flow and congestion control. */
+  streamCapacity(streamId: number): number | QuicheFault {
+    try {
+      return this.#native.streamCapacity(streamId);
+    } catch (error) {
+      return quicheFault(error);
+    }
+  }
+
+  /** Resets (Write) or stops (Read) a stream. Where there is nothing to shut down, nothing happens. */
+  streamShutdown(streamId: number, side: keyof typeof ShutdownSide, code: number): void {
+    try {
+      this.#native.streamShutdown(streamId, ShutdownSide[side] as never, code);
+    } catch {
+      // The stream is gone, which is what was asked for.
+    }
+  }
+
+  /** Whether the peer's part of the stream has been received to its end, or the stream is gone. */
+  streamFinished(streamId: number): boolean {
+    return this.#ask((native) => native.streamFinished(streamId), true);
+  }
+
+  /** Streams the peer lets us open now. */
+  streamsLeft(): number {
+    return this.#ask((native) => native.peerStreamsLeftBidi(), 0);
+  }
+
+  /** Calls back with the id of every stream that has something to read. */
+  forEachReadable(visit: (streamId: number) => void): void {
+    if (!this.#ask((native) => native.isReadable(), false)) return;
+    for (const streamId of this.#ask((native) => [...native.readable()], noStreams))
+      visit(streamId);
+  }
+
+  /** Time until {@link onTimeout} is due. */
+  timeout(): Millis | undefined {
+    const left = this.#ask((native) => native.timeout(), null);
+    return left === null ? undefined : millis(Math.max(0, left));
+  }
+
+  onTimeout(): void {
+    this.#ask((native) => native.onTimeout(), undefined);
+  }
+
+  /** The next event of the connection's paths; these pile up in quiche until they are taken. */
+  nextPathEvent(): PathEvent | null {
+    return this.#ask((native) => native.pathEventNext() as PathEvent | null, null);
+  }
+
+  /** The next of our connection ids that the peer has given up. */
+  nextRetiredId(): Uint8Array | null {
+    return this.#ask((native) => native.retiredScidNext(), null);
+  }
+
+  /** Gives the peer a spare connection id. Returns false if it takes no more. */
+  offerId(id: Uint8Array, resetToken: bigint): boolean {
+    try {
+      this.#native.newSourceCid(id, resetToken, false);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Our connection ids that the peer may use now. */
+  activeIds(): number {
+    return this.#ask((native) => native.activeSourceCids(), 0);
+  }
+
+  /** Makes the next datagram one that the peer must acknowledge. */
+  ping(): void {
+    this.#ask((native) => native.sendAckEliciting(), undefined);
+  }
+
+  /** Queues a CONNECTION_CLOSE of the application (RFC 9000 §19.19). */
+  close(code: number, reason: Uint8Array): void {
+    this.#ask((native) => native.close(true, code, reason), null);
+  }
+
+  isEstablished(): boolean {
+    return this.#ask((native) => native.isEstablished(), false);
+  }
+
+  /** Whether the connection is over, or only waits for its draining time to pass. */
+  isOver(): boolean {
+    return this.#ask((native) => native.isClosed() || native.isDraining(), true);
+  }
+
+  isTimedOut(): boolean {
+    return this.#ask((native) => native.isTimedOut(), false);
+  }
+
+  /** The peer's certificates, DER, its own first. */
+  peerCertificates(): readonly Uint8Array[] {
+    return this.#ask((native) => native.peerCertChain(), null) ?? [];
+  }
+
+  /** The ALPN protocol agreed on; empty if none. */
+  protocol(): string {
+    return Buffer.from(this.#ask((native) => native.applicationProto(), noBytes)).toString();
+  }
+
+  /** With which words the peer closed. */
+  peerError(): StatedError | undefined {
+    return stated(this.#ask((native) => native.peerError(), null));
+  }
+
+  /** With which words we, or quiche for us, closed. */
+  localError(): StatedError | undefined {
+    return stated(this.#ask((native) => native.localError(), null));
+  }
+
+  stats(): Stats | undefined {
+    return this.#ask((native) => native.stats(), undefined);
+  }
+
+  activePath(): ActivePath | undefined {
+    const paths = this.#ask((native) => native.pathStats(), []);
+    const path = paths.find(({ active }) => active) ?? paths[0];
+    return path === undefined ? undefined : { rttMs: path.rtt, lost: path.lost };
+  }
+
+  #ask<T>(call: (native: NativeConnection) => T, otherwise: T): T {
+    try {
+      return call(this.#native);
+    } catch (error) {
+      this.#blame(error);
+      return otherwise;
+    }
+  }
+
+  #blame(error: unknown): void {
+    this.#fault ??= quicheFault(error);
+  }
+}
+
+function stated(
+  error: {
+    readonly isApp: boolean;
+    readonly errorCode: number;
+    readonly reason: Uint8Array;
+  } | null,
+): StatedError | undefined {
+  if (error === null) return undefined;
+  return {
+    isApp: error.isApp,
+    code: error.errorCode,
+    reason: Buffer.from(error.reason).toString(),
+  };
+}
+
+const noStreams: readonly number[] = [];
+const noBytes = new Uint8Array(0);

@@ -1,0 +1,110 @@
+import { withDeadline } from "@culvert/runtime";
+import {
+  createCertificate,
+  type Identity,
+  type PeerId,
+  type TlsCertificate,
+} from "@culvert/identity";
+import type {
+  DialOptions,
+  EngineDeps,
+  ListenOptions,
+  QuicConnection,
+  QuicEngine,
+  QuicListener,
+} from "../engine.ts";
+import type { QuicSettings } from "../settings.ts";
+import { loadQuicheBinding } from "./binding.ts";
+import { dialQuiche } from "./dialer.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { QuicheListener } from "./listener.ts";
+import { createTransportConfig } from "./transport-config.ts";
+import { TurnScheduler } from "./turn-scheduler.ts";
+import { bufferWarning } from "./udp-buffers.ts";
+import { UdpSocket } from "./udp-socket.ts";
+
+/**
+ * The engine on quiche 0.18: fastest where both ends share a machine. The native library loads with the first listen or dial.
+ *
+ * A peer that has completed a handshake can freeze the process through defects of this quiche version, so a listener that strangers
+ * reach should use another engine.
+ */
+export function createQuicheEngine(deps: EngineDeps): QuicEngine {
+  return new QuicheEngine(deps);
+}
+
+class QuicheEngine implements QuicEngine {
+  readonly name = "quiche" as const;
+  readonly #deps: EngineDeps;
+  readonly #certificates = new Map<PeerId, Promise<TlsCertificate>>();
+  readonly #scheduler = new TurnScheduler();
+  #parts: Promise<EngineParts> | undefined;
+  #warned = false;
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+  }
+
+  async listen(options: ListenOptions): Promise<QuicListener> {
+    const { address, identity, settings } = options;
+    const parts = await this.#load();
+    const certificate = await parts.certificateOf(identity);
+    const config = createTransportConfig(parts.binding, certificate, settings);
+    const socket = await UdpSocket.open({
+      bind: address,
+      bufferBytes: settings.socketBufferBytes,
+      datagramBytes: settings.datagramBytes,
+    });
+    parts.checkBuffers(socket, settings);
+    return new QuicheListener({ ...parts, socket, config }, options);
+  }
+
+  dial(options: DialOptions): Promise<QuicConnection> {
+    const { address, settings, signal } = options;
+    return withDeadline<QuicConnection>(
+      {
+        clock: this.#deps.clock,
+        limit: settings.handshakeTimeout,
+        what: `handshake with ${address.host} port ${address.port}`,
+        signal,
+        discard: (late) => late.close({ by: "us", code: "late", text: "nobody waits any more" }),
+      },
+      async (waiting) => dialQuiche(await this.#load(), options, waiting),
+    );
+  }
+
+  #load(): Promise<EngineParts> {
+    this.#parts ??= loadQuicheBinding().then((binding) => ({
+      binding,
+      clock: this.#deps.clock,
+      random: this.#deps.random,
+      scheduler: this.#scheduler,
+      certificateOf: (identity) => this.#certificateOf(identity),
+      checkBuffers: (socket, settings) => this.#checkBuffers(socket, settings),
+    }));
+    return this.#parts;
+  }
+
+  #certificateOf(identity: Identity): Promise<TlsCertificate> {
+    const known = this.#certificates.get(identity.peerId);
+    if (known !== undefined) return known;
+    const made = createCertificate(identity, { wallNowMs: this.#deps.clock.wallNowMs() });
+    this.#certificates.set(identity.peerId, made);
+    made.catch(() => this.#certificates.delete(identity.peerId));
+    return made;
+  }
+
+  #checkBuffers(socket: UdpSocket, settings: QuicSettings): void {
+    if (this.#warned) return;
+    const { receive, send } = socket.grantedBuffers();
+    const warning = bufferWarning({
+      asked: settings.socketBufferBytes,
+      receive,
+      send,
+      platform: process.platform,
+    });
+    if (warning === undefined) return;
+    this.#warned = true;
+    this.#deps.warn(warning);
+  }
+}
