@@ -10,6 +10,7 @@ export { loadConfig, type DaemonConfig } from "./load-config.ts";
 export type { Flag, Sources } from "./load.ts";
 export type { Problem } from "./problems.ts";
 export { describeKeys, type KeyDescription } from "./describe-keys.ts";
+export { parseServerTarget } from "./parse-server-target.ts";
 export { loadRelayConfig, type RelayConfig } from "./relay-config.ts";
 export type { GrantConfig, PeerConfig } from "./relay-schema.ts";
 export type { AllowRule, PortRange } from "./rule-kinds.ts";

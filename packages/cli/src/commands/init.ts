@@ -1,0 +1,53 @@
+import { InvalidArgumentError, type Command } from "commander";
+
+/** `culvert init`: the files of a trial. */
+export function registerInit(program: Command): void {
+  program
+    .command("init")
+    .summary("write the configurations and keys of a trial")
+    .description(
+      "Writes relay.yaml, server.yaml and client.yaml and a key for each into a folder, for a trial on one machine. Nothing is overwritten.",
+    )
+    .argument("<dir>", "the folder; it is made where it does not exist")
+    .option(
+      "--relay-port <port>",
+      "UDP port of the relay; its admin port is 10 higher",
+      port,
+      30_380,
+    )
+    .option("--listen-port <port>", "TCP port where the client listens", port, 30_381)
+    .option(
+      "--target-port <port>",
+      "TCP port of your server, which the client may reach",
+      port,
+      30_382,
+    )
+    .option("--server-name <name>", "the server's name on the relay", "lan-box")
+    .option("--client-name <name>", "the client's name on the relay", "laptop")
+    .addHelpText(
+      "after",
+      `
+Example:
+  culvert init trial --target-port 22     Makes 127.0.0.1:30381 lead to the ssh server of this machine.`,
+    )
+    .action(async (dir: string, options: InitOptions) => {
+      const { initTrial } = await import("../trial/init-trial.ts");
+      process.stdout.write(await initTrial(dir, options));
+    });
+}
+
+interface InitOptions {
+  readonly relayPort: number;
+  readonly listenPort: number;
+  readonly targetPort: number;
+  readonly serverName: string;
+  readonly clientName: string;
+}
+
+function port(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > 65_535) {
+    throw new InvalidArgumentError("It must be a port from 1 to 65535.");
+  }
+  return value;
+}

@@ -1,0 +1,99 @@
+import { lookup } from "node:dns/promises";
+import { formatHostPort, type ClientConfig, type ServerConfig } from "@culvert/config";
+import { TransportError } from "@culvert/runtime";
+import {
+  dialTimeoutDefault,
+  LinkMetrics,
+  linkObserver,
+  quicDialer,
+  RelayLink,
+  type LinkStatus,
+  type Session,
+} from "@culvert/transport";
+import { statusName, tipDefaults } from "@culvert/wire";
+import type { DaemonContext } from "../daemon/daemon.ts";
+import { software } from "../version.ts";
+import { daemonEngines } from "./engines.ts";
+
+/** How a link presents itself, besides what its configuration says. */
+export interface LinkParts {
+  readonly services: readonly string[];
+  /** A one-shot session beside the standing one. */
+  readonly transient: boolean;
+  /** Called when a session is attached. */
+  readonly onAttached: () => void;
+  /** Called when an attempt failed or was refused; the link tries again by itself. */
+  readonly onFailed?: (error: Error) => void;
+  /** Takes the streams of each attached session. */
+  readonly serve?: (session: Session) => void;
+}
+
+/** Makes the link to the relay of a client or server. */
+export function buildLink(
+  config: ClientConfig | ServerConfig,
+  context: DaemonContext,
+  parts: LinkParts,
+): RelayLink {
+  const { clock, random, log, registry, identity } = context;
+  const { role, relay, quic, reconnect } = config;
+  const observer = linkObserver({
+    clock,
+    log,
+    metrics: new LinkMetrics(registry),
+    role,
+    relay: formatHostPort(relay.address),
+  });
+  return new RelayLink(
+    {
+      clock,
+      random,
+      dial: quicDialer(
+        { clock, engines: daemonEngines(context), lookUp: (host) => lookup(host, { all: true }) },
+        {
+          relay: relay.address,
+          relayId: relay.id,
+          identity,
+          policy: quic.policy,
+          settings: quic.settings,
+        },
+      ),
+      observer: {
+        ...observer,
+        attached(session, answer) {
+          observer.attached(session, answer);
+          parts.onAttached();
+        },
+        retrying(error, delay) {
+          observer.retrying(error, delay);
+          parts.onFailed?.(error);
+        },
+        refused(status, text, delay) {
+          observer.refused(status, text, delay);
+          const why = `the relay refused: ${statusName(status)}${text === "" ? "" : `: ${text}`}`;
+          parts.onFailed?.(new TransportError("refused", why, { data: { status } }));
+        },
+      },
+      ...(parts.serve === undefined ? {} : { serve: parts.serve }),
+    },
+    {
+      attach: {
+        kind: "attach",
+        role,
+        services: parts.services,
+        instanceId: random.bytes(16),
+        transient: parts.transient,
+        software: software(),
+        capabilities: [],
+      },
+      retry: { ...reconnect, factor: 2 },
+      dialTimeout: dialTimeoutDefault,
+      tipDeadline: tipDefaults.tipDeadline,
+    },
+  );
+}
+
+/** Why a link cannot carry connections now; empty where it can. */
+export function linkReasons(link: LinkStatus): readonly string[] {
+  if (link.state === "attached") return [];
+  return [`not attached to the relay${link.lastError === undefined ? "" : `: ${link.lastError}`}`];
+}

@@ -1,0 +1,44 @@
+import type { ServerConfig } from "@culvert/config";
+import { AllowList, EndServerMetrics, EndServerProxy, LocalExit } from "@culvert/end-server-proxy";
+import { tipDefaults } from "@culvert/wire";
+import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
+import { buildLink, linkReasons } from "./dialing.ts";
+
+/** Puts together P4. */
+export function buildServer(config: ServerConfig, context: DaemonContext): Daemon {
+  const { clock, log, registry } = context;
+  const allowList = new AllowList({ services: config.services, rules: config.allow });
+  let announce: (text: string) => void;
+  const ready = new Promise<string>((resolve) => (announce = resolve));
+  const proxy = new EndServerProxy(
+    {
+      clock,
+      log,
+      metrics: new EndServerMetrics(registry),
+      exit: new LocalExit({ clock }, { allowList, connectTimeout: config.connectTimeout }),
+      link: (serve) =>
+        buildLink(config, context, {
+          services: [...config.services.keys()],
+          transient: false,
+          serve,
+          onAttached: () => announce(`server ${config.name}`),
+        }),
+    },
+    {
+      maxConnections: config.limits.connections,
+      tipDeadline: tipDefaults.tipDeadline,
+      drainTimeout: config.drain,
+    },
+  );
+  return {
+    ready,
+    start() {
+      proxy.start();
+      return Promise.resolve();
+    },
+    notReady: () => linkReasons(proxy.status().link),
+    status: () => ({ ...proxy.status(), name: config.name }),
+    drain: () => proxy.drain(),
+    close: () => proxy.close(),
+  };
+}

@@ -1,0 +1,86 @@
+import { ClientMetrics, ClientProxy } from "@culvert/client-proxy";
+import {
+  loadClientConfig,
+  parseServerTarget,
+  type ClientConfig,
+  type Sources,
+} from "@culvert/config";
+import { loadIdentityFile } from "@culvert/identity";
+import { splice, systemClock, systemRandom } from "@culvert/runtime";
+import { createLog, createRegistry } from "@culvert/telemetry";
+import { buildLink } from "../compose/dialing.ts";
+import type { DaemonContext } from "../daemon/daemon.ts";
+import { endProcessAfter } from "../end-process.ts";
+import { ExitCode } from "../exit-code.ts";
+import { closableStdout, StandardStream } from "./standard-stream.ts";
+
+/**
+ * Opens one connection, joins it to standard input and output, and ends the process when both directions have ended. Logs nothing
+ * unless asked by flag, since standard error belongs to the user of ssh.
+ * @throws ConfigError where arguments or configuration are wrong.
+ */
+export async function connectOnce(to: string, sources: Sources): Promise<void> {
+  const destination = parseServerTarget(to);
+  const config = loadClientConfig(sources);
+  const identity = await loadIdentityFile(config.identity.keyFile);
+  const asked = (sources.flags ?? []).some(({ path }) => path === "log.level");
+  const log = createLog({
+    level: asked ? config.log.level : "silent",
+    format: config.log.format,
+    destination: process.stderr,
+  });
+  const context: DaemonContext = {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    registry: createRegistry(),
+    identity,
+  };
+  await endProcessAfter(() => carry(config, context, destination));
+}
+
+async function carry(
+  config: ClientConfig,
+  context: DaemonContext,
+  destination: { readonly server: string; readonly target: string },
+): Promise<ExitCode> {
+  const { clock, random, log, registry } = context;
+  let proxy: ClientProxy | undefined;
+  try {
+    // The first failure is the answer: whoever waits at the other end of the pipe can try again.
+    await new Promise<void>((resolve, reject) => {
+      const link = buildLink(config, context, {
+        services: [],
+        transient: true,
+        onAttached: resolve,
+        onFailed: reject,
+      });
+      proxy = new ClientProxy(
+        {
+          clock,
+          random,
+          log,
+          link,
+          metrics: new ClientMetrics(registry),
+          entrances: () => [],
+        },
+        { answerTimeout: config.connectTimeout, drainTimeout: config.drain },
+      );
+      proxy.start().catch(reject);
+    });
+    if (proxy === undefined) return ExitCode.Failure;
+    const connection = await proxy.connector.connect({
+      ...destination,
+      clientPort: 0,
+      entrance: "stdio",
+      signal: new AbortController().signal,
+    });
+    const here = new StandardStream(process.stdin, closableStdout());
+    const result = await splice(here, connection.stream, connection.progress);
+    connection.finished(result);
+    if (result.failure !== undefined) throw result.failure.error;
+    return ExitCode.Ok;
+  } finally {
+    await proxy?.close();
+  }
+}

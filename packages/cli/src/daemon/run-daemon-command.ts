@@ -1,0 +1,37 @@
+import { loadConfig, type Flag, type Role } from "@culvert/config";
+import { loadIdentityFile } from "@culvert/identity";
+import { systemClock, systemRandom } from "@culvert/runtime";
+import { createLog } from "@culvert/telemetry";
+import { buildDaemon } from "../compose/build-daemon.ts";
+import { endProcessAfter } from "../end-process.ts";
+import { software } from "../version.ts";
+import { runDaemon } from "./daemon-process.ts";
+
+/**
+ * Runs the daemon of a role in this process and ends the process.
+ * @throws ConfigError before anything is started.
+ */
+export async function runDaemonCommand(
+  role: Role,
+  file: string,
+  flags: readonly Flag[],
+): Promise<void> {
+  const config = loadConfig(role, { file, env: process.env, flags });
+  const identity = await loadIdentityFile(config.identity.keyFile);
+  const name = config.role === "relay" ? {} : { name: config.name };
+  const log = createLog({ ...config.log, destination: process.stderr, fields: { role, ...name } });
+  await endProcessAfter(() =>
+    runDaemon(
+      config,
+      {
+        host: process,
+        clock: systemClock,
+        random: systemRandom,
+        log,
+        identity,
+        software: software(),
+      },
+      (context) => buildDaemon(config, context),
+    ),
+  );
+}

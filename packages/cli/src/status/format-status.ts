@@ -1,0 +1,131 @@
+import { formatByteSize, formatMillis } from "@culvert/runtime";
+import Table from "cli-table3";
+
+/**
+ * Prints the status of any daemon as tables for people. It asks nothing of the shape but what it prints, so that a newer command can
+ * still read an older daemon.
+ */
+export function formatStatus(status: unknown): string {
+  const root = part(status);
+  const daemon = part(root["process"]);
+  const name = text(root["name"]);
+  const lines = [
+    `${text(root["role"])}${name === "" ? "" : ` ${name}`}, ${text(daemon["software"])}, process ${text(daemon["pid"])}, up ${age(daemon["uptimeMs"])}${root["draining"] === true ? ", draining" : ""}`,
+    `peer id ${text(daemon["peerId"])}`,
+    ...list(root["listen"]).map((address) => `listens on ${text(address)}`),
+    ...link(root["link"]),
+    ...list(daemon["notReady"]).map((reason) => `cannot serve: ${text(reason)}`),
+  ];
+  const sections = [
+    table("Peers", ["name", "role", "from", "carried by", "services", "rtt", "age"], peers(root)),
+    table(
+      "Entrances",
+      ["kind", "address", "leads to", "open", "forwarded", "refused"],
+      entrances(root),
+    ),
+    table(
+      "Allowed",
+      ["target"],
+      list(root["allows"]).map((rule) => [text(rule)]),
+    ),
+    table(
+      `Connections: ${list(root["connections"]).length}`,
+      ["client", "port", "server", "target", "up", "down", "age"],
+      connections(root),
+    ),
+  ];
+  return `${lines.join("\n")}\n${sections.join("")}`;
+}
+
+function link(value: unknown): string[] {
+  if (value === undefined) return [];
+  const { state, session, lastError } = part(value);
+  if (session === undefined) {
+    return [`relay: ${text(state)}${lastError === undefined ? "" : ` (${text(lastError)})`}`];
+  }
+  const { remote, transport, ageMs, rttMs, name } = part(session);
+  return [
+    `relay: ${text(state)} as ${text(name)} at ${text(remote)} by ${text(transport)} for ${age(ageMs)}, rtt ${age(rttMs)}`,
+  ];
+}
+
+function peers(root: Part): string[][] {
+  return list(root["peers"]).flatMap((value) => {
+    const peer = part(value);
+    const sessions = list(peer["sessions"]).map(part);
+    const head = [text(peer["name"]), text(peer["role"])];
+    if (sessions.length === 0) return [[...head, "not attached", "", "", "", ""]];
+    return sessions.map((session) => [
+      ...head,
+      text(session["remote"]),
+      text(session["transport"]) + (session["transient"] === true ? ", one-shot" : ""),
+      list(session["services"]).map(text).join(", "),
+      age(session["rttMs"]),
+      age(session["ageMs"]),
+    ]);
+  });
+}
+
+function entrances(root: Part): string[][] {
+  return list(root["entrances"]).map((value) => {
+    const entrance = part(value);
+    return [
+      text(entrance["kind"]),
+      list(entrance["addresses"]).map(text).join(", "),
+      text(entrance["destination"]) || "as asked",
+      text(entrance["open"]),
+      text(entrance["forwarded"]),
+      text(entrance["refused"]),
+    ];
+  });
+}
+
+/** Of the four identifiers a client or server knows three; its own name fills in for itself. */
+function connections(root: Part): string[][] {
+  const own = text(root["name"]);
+  const role = root["role"];
+  return list(root["connections"]).map((value) => {
+    const connection = part(value);
+    return [
+      text(connection["client"]) || (role === "client" ? own : ""),
+      text(connection["clientPort"]),
+      text(connection["server"]) || (role === "server" ? own : ""),
+      text(connection["target"]),
+      size(connection["bytesUp"]),
+      size(connection["bytesDown"]),
+      age(connection["ageMs"]),
+    ];
+  });
+}
+
+function table(title: string, head: readonly string[], rows: readonly string[][]): string {
+  if (rows.length === 0) return "";
+  const made = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
+  made.push(...rows);
+  return `\n${title}\n${made.toString()}\n`;
+}
+
+type Part = Readonly<Record<string, unknown>>;
+
+function part(value: unknown): Part {
+  return typeof value === "object" && value !== null ? (value as Part) : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}
+
+/** What peers have said may hold control characters that would move the cursor. */
+function text(value: unknown): string {
+  const plain = typeof value === "string" || typeof value === "number" ? String(value) : "";
+  // eslint-disable-next-line no-control-regex -- control characters are what must not pass
+  return plain.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+}
+
+function age(value: unknown): string {
+  return typeof value === "number" ? formatMillis(value) : "";
+}
+
+function size(value: unknown): string {
+  return typeof value === "number" ? formatByteSize(value) : "";
+}

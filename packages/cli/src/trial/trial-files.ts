@@ -1,0 +1,111 @@
+import type { PeerId } from "@culvert/identity";
+
+/** What a trial is made of. */
+export interface TrialOptions {
+  readonly relayPort: number;
+  readonly listenPort: number;
+  readonly targetPort: number;
+  readonly serverName: string;
+  readonly clientName: string;
+}
+
+/** The peer ids of a trial's three processes. */
+export interface TrialPeers {
+  readonly relay: PeerId;
+  readonly server: PeerId;
+  readonly client: PeerId;
+}
+
+/** The text of relay.yaml. */
+export function relayYaml(options: TrialOptions, peers: TrialPeers): string {
+  const { relayPort, targetPort, serverName, clientName } = options;
+  return `# The relay: clients and servers dial in here, and it joins their connections as far as the grants allow.
+# culvert relay --config relay.yaml
+role: relay
+
+identity:
+  keyFile: relay.key # peer id ${peers.relay}
+
+# UDP addresses where clients and servers dial in. On a public machine: 0.0.0.0:${relayPort}, and "[::]:${relayPort}" for IPv6.
+listen:
+  - 127.0.0.1:${relayPort}
+
+# Who may attach. The id is printed by: culvert key show FILE
+peers:
+  - name: ${serverName}
+    id: ${peers.server}
+    role: server
+  - name: ${clientName}
+    id: ${peers.client}
+    role: client
+
+# Who may reach what. Services are names that the server offers, ports, ranges such as 8000-8100, host:port, or "*".
+# What is not granted is refused, and the server decides once more by its own list.
+grants:
+  - client: ${clientName}
+    server: ${serverName}
+    services: ["${targetPort}"]
+
+# /metrics, /healthz and /readyz.
+admin:
+  listen: 127.0.0.1:${adminPort(options)}
+`;
+}
+
+/** The text of server.yaml. */
+export function serverYaml(options: TrialOptions, peers: TrialPeers): string {
+  const { relayPort, targetPort, serverName } = options;
+  return `# The end-server proxy: it dials the relay, and dials the targets below when clients ask for them.
+# culvert server --config server.yaml
+role: server
+name: ${serverName}
+
+identity:
+  keyFile: server.key # peer id ${peers.server}
+
+# Where the relay is, and the only relay that is accepted there.
+relay:
+  address: 127.0.0.1:${relayPort}
+  id: ${peers.relay}
+
+# Named services: clients ask for ${serverName}:ssh and need not know where it is. unix:/path works too.
+# services:
+#   ssh: 127.0.0.1:22
+
+# Other addresses that clients may ask for; a port alone means 127.0.0.1. Networks work too: 192.168.1.0/24:80,443,8000-8100
+allow:
+  - 127.0.0.1:${targetPort}
+`;
+}
+
+/** The text of client.yaml. */
+export function clientYaml(options: TrialOptions, peers: TrialPeers): string {
+  const { relayPort, listenPort, targetPort, serverName, clientName } = options;
+  return `# The client proxy: it dials the relay and listens locally; what connects here comes out at the server's target.
+# culvert client --config client.yaml
+role: client
+name: ${clientName}
+
+identity:
+  keyFile: client.key # peer id ${peers.client}
+
+# Where the relay is, and the only relay that is accepted there.
+relay:
+  address: 127.0.0.1:${relayPort}
+  id: ${peers.relay}
+
+# Local TCP listeners and where their connections go: SERVER:SERVICE, SERVER:PORT or SERVER:HOST:PORT.
+forwards:
+  - listen: 127.0.0.1:${listenPort}
+    to: ${serverName}:${targetPort}
+
+# A SOCKS5 proxy for programs that know it:
+# socks:
+#   listen: 127.0.0.1:1080
+`;
+}
+
+/** The relay's admin port of a trial. */
+export function adminPort({ relayPort }: TrialOptions): number {
+  return relayPort + 10;
+}

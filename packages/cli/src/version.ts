@@ -1,0 +1,12 @@
+import { readFileSync } from "node:fs";
+
+/** The version of this package, as its package.json says. */
+export function version(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+/** Name and version told to peers: `culvert/0.1.0`. */
+export function software(): string {
+  return `culvert/${version()}`;
+}
