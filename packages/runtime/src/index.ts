@@ -1,3 +1,4 @@
+export { abortStream } from "./abort-stream.ts";
 export { BoundedQueue } from "./bounded-queue.ts";
 export { formatByteSize, parseByteSize } from "./byte-size.ts";
 export type { ByteStream } from "./byte-stream.ts";

@@ -1,3 +1,4 @@
+import { abortStream } from "./abort-stream.ts";
 import type { ByteStream } from "./byte-stream.ts";
 
 /** What passed through a splice, and how it ended. */
@@ -17,8 +18,9 @@ export interface SpliceProgress {
 
 /**
  * Copies between two streams until both directions have ended: FIN becomes FIN (half-close), back-pressure is passed on, and
- * the first failure of either side destroys both, so that the other end sees a reset and not an end. Takes ownership of both
- * streams. Never rejects. Bytes already buffered in the streams are carried over.
+ * the first failure of either side aborts both, so that the other end sees a reset and not an end (see {@link abortStream}).
+ * Takes ownership of both streams, in whatever state they are: paused, half-closed, failed or closed. Never rejects; resolves
+ * when both are closed. Bytes already buffered in the streams are carried over.
  */
 export function splice(
   left: ByteStream,
@@ -29,10 +31,9 @@ export function splice(
     let failure: SpliceResult["failure"];
     let closed = 0;
     const fail = (side: "left" | "right", error: Error): void => {
-      if (failure !== undefined) return;
-      failure = { side, error };
-      const other = side === "left" ? right : left;
-      other.destroy(error);
+      failure ??= { side, error };
+      abortStream(left, error);
+      abortStream(right, error);
     };
     const watch = (side: "left" | "right", stream: ByteStream): void => {
       stream.on("error", (error) => fail(side, error));
@@ -41,23 +42,41 @@ export function splice(
           fail(side, stream.errored ?? new Error("closed before its end"));
         }
         closed += 1;
-        if (closed === 2) resolve({ ...progress, failure });
+        if (closed < 2) return;
+        stopLeftToRight();
+        stopRightToLeft();
+        resolve({ ...progress, failure });
       };
-      if (stream.closed) onClose();
+      if (stream.closed) process.nextTick(onClose);
       else stream.once("close", onClose);
     };
+    const stopLeftToRight = copy(left, right, (bytes) => (progress.leftToRightBytes += bytes));
+    const stopRightToLeft = copy(right, left, (bytes) => (progress.rightToLeftBytes += bytes));
     watch("left", left);
     watch("right", right);
-    copy(left, right, (bytes) => (progress.leftToRightBytes += bytes));
-    copy(right, left, (bytes) => (progress.rightToLeftBytes += bytes));
   });
 }
 
-function copy(from: ByteStream, to: ByteStream, count: (bytes: number) => void): void {
-  from.on("data", (chunk: Uint8Array) => {
+/** Starts copying one direction. Returns a function that takes the listeners away. */
+function copy(from: ByteStream, to: ByteStream, count: (bytes: number) => void): () => void {
+  const onData = (chunk: Uint8Array): void => {
+    if (to.destroyed) return;
     count(chunk.length);
     if (!to.write(chunk)) from.pause();
-  });
-  to.on("drain", () => from.resume());
-  from.once("end", () => to.end());
+  };
+  const onDrain = (): void => void from.resume();
+  const onEnd = (): void => void to.end();
+  from.on("data", onData);
+  to.on("drain", onDrain);
+  // A stream that ended before says so no more.
+  if (from.readableEnded) onEnd();
+  else from.once("end", onEnd);
+  // A stream that was paused by hand does not start by itself.
+  if (to.writableNeedDrain) from.pause();
+  else from.resume();
+  return () => {
+    from.off("data", onData);
+    from.off("end", onEnd);
+    to.off("drain", onDrain);
+  };
 }
