@@ -11,7 +11,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   #ended = false;
 
   constructor(limit: number) {
-    if (limit < 1) throw new LimitError("queue_full", `a queue of ${limit} holds nothing`);
+    if (!(limit >= 1)) throw new LimitError("queue_full", `a queue of ${limit} holds nothing`);
     this.#limit = limit;
   }
 

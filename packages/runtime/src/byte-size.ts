@@ -6,15 +6,18 @@ import { ConfigError } from "./errors.ts";
  */
 export function parseByteSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$/.exec(text.trim());
-  if (match === null) {
+  const power = match?.[2] === undefined ? 0 : units.indexOf(match[2]);
+  const bytes = match === null ? NaN : Number(match[1]) * 1024 ** power;
+  // Nobody means half a byte, and beyond 2^53 numbers have gaps.
+  const usable = bytes <= Number.MAX_SAFE_INTEGER && (power > 0 || Number.isInteger(bytes));
+  if (!usable) {
     throw new ConfigError(
       "bad_byte_size",
       `"${text}" is not a size; write bytes or a number with KiB, MiB or GiB, such as 4MiB`,
       { data: { text } },
     );
   }
-  const power = match[2] === undefined ? 0 : units.indexOf(match[2]);
-  return Math.round(Number(match[1]) * 1024 ** power);
+  return Math.round(bytes);
 }
 
 /** Prints a number of bytes in its largest fitting unit: `512 B`, `1.5 MiB`. */

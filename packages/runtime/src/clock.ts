@@ -20,8 +20,13 @@ export const systemClock: Clock = {
   now: () => millis(performance.now()),
   wallNowMs: () => Date.now(),
   setTimer(delay, callback, options) {
-    const handle = setTimeout(callback, delay);
-    if (options?.unref === true) handle.unref();
+    let handle: NodeJS.Timeout;
+    const arm = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, longestTimeoutMs);
+      handle = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : callback()), stepMs);
+      if (options?.unref === true) handle.unref();
+    };
+    arm(delay);
     return { cancel: () => clearTimeout(handle) };
   },
 };
@@ -49,3 +54,6 @@ function abortReason(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;
   return reason instanceof Error ? reason : new Error("aborted");
 }
+
+/** Beyond this (24.8 days) setTimeout fires at once. */
+const longestTimeoutMs = 2 ** 31 - 1;

@@ -9,7 +9,7 @@ export interface DeadlineOptions<T> {
   /** What was waited for, for the error: `handshake with 127.0.0.1:30380`. */
   readonly what: string;
   readonly signal?: AbortSignal | undefined;
-  /** Releases a result that arrives after the wait has ended. */
+  /** Releases a result that arrives after the wait has ended; what it throws is dropped. */
   readonly discard?: ((late: T) => void) | undefined;
 }
 
@@ -48,14 +48,25 @@ export function withDeadline<T>(
       return;
     }
     signal?.addEventListener("abort", onAbort, { once: true });
-    start(controller.signal).then(
+    // An async wrapper, so that what `start` throws at once ends the wait too.
+    const started = (async () => start(controller.signal))();
+    started.then(
       (value) => {
         if (settle()) resolve(value);
-        else discard?.(value);
+        else release(value, discard);
       },
       (error: unknown) => {
         if (settle()) reject(error instanceof Error ? error : new Error(String(error)));
       },
     );
   });
+}
+
+/** Nobody waits for the result any more, so nobody could be told that its release failed. */
+function release<T>(late: T, discard: ((late: T) => void) | undefined): void {
+  try {
+    discard?.(late);
+  } catch {
+    // Dropped, as said above.
+  }
 }

@@ -25,14 +25,15 @@ export function millis(value: number): Millis {
 export function parseMillis(text: string): Millis {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/.exec(text.trim());
   const factor = match?.[2] === undefined ? undefined : factorMs.get(match[2]);
-  if (match === null || factor === undefined) {
+  const value = Number(match?.[1]) * (factor ?? NaN);
+  if (!Number.isFinite(value)) {
     throw new ConfigError(
       "bad_duration",
       `"${text}" is not a duration; write a number with ms, s, m or h, such as 30s`,
       { data: { text } },
     );
   }
-  return millis(Number(match[1]) * factor);
+  return millis(value);
 }
 
 /** Prints a duration in its largest fitting unit: `250ms`, `1.5s`, `2m`. */

@@ -14,10 +14,12 @@ export class RetrySchedule {
   readonly #random: Random;
   readonly #options: RetryOptions;
   #attempt = 0;
+  #stepMs: number;
 
   constructor(random: Random, options: RetryOptions) {
     this.#random = random;
     this.#options = options;
+    this.#stepMs = Math.min(options.first, options.cap);
   }
 
   /** Attempts since the last {@link reset}. */
@@ -27,8 +29,9 @@ export class RetrySchedule {
 
   /** The delay before the next attempt; each call counts as one attempt. */
   next(): Millis {
-    const { first, cap, factor } = this.#options;
-    const step = Math.min(cap, first * factor ** this.#attempt);
+    const { cap, factor } = this.#options;
+    const step = this.#stepMs;
+    this.#stepMs = Math.min(cap, step * factor);
     this.#attempt += 1;
     return millis(step / 2 + (step / 2) * this.#random.fraction());
   }
@@ -36,5 +39,6 @@ export class RetrySchedule {
   /** Starts over, after a success. */
   reset(): void {
     this.#attempt = 0;
+    this.#stepMs = Math.min(this.#options.first, this.#options.cap);
   }
 }

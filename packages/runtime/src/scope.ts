@@ -1,6 +1,6 @@
 /** Owns resources and releases them once, in reverse order of their adding. */
 export class Scope {
-  #cleanups: (() => void | Promise<void>)[] = [];
+  readonly #resources = new Set<Resource>();
   #closing: Promise<void> | undefined;
 
   /** Whether {@link close} was called. */
@@ -8,16 +8,18 @@ export class Scope {
     return this.#closing !== undefined;
   }
 
-  /** Hands a resource over. In a closed scope it is released at once. Returns a function that takes it back unreleased. */
+  /**
+   * Hands a resource over. In a closed scope it is released at once, and a failure of that is dropped. Returns a function that
+   * takes the resource back unreleased.
+   */
   add(cleanup: () => void | Promise<void>): () => void {
+    const resource: Resource = { cleanup };
     if (this.#closing !== undefined) {
-      void Promise.resolve(cleanup()).catch(() => undefined);
+      void attempt(resource);
       return () => undefined;
     }
-    this.#cleanups.push(cleanup);
-    return () => {
-      this.#cleanups = this.#cleanups.filter((other) => other !== cleanup);
-    };
+    this.#resources.add(resource);
+    return () => void this.#resources.delete(resource);
   }
 
   /**
@@ -31,14 +33,23 @@ export class Scope {
 
   async #release(): Promise<void> {
     const failures: unknown[] = [];
-    for (const cleanup of this.#cleanups.reverse()) {
-      try {
-        await cleanup();
-      } catch (error) {
-        failures.push(error);
-      }
+    for (const resource of [...this.#resources].reverse()) {
+      if (!this.#resources.delete(resource)) continue;
+      failures.push(...(await attempt(resource)));
     }
-    this.#cleanups = [];
     if (failures.length > 0) throw new AggregateError(failures, "cleanup failed");
+  }
+}
+
+interface Resource {
+  readonly cleanup: () => void | Promise<void>;
+}
+
+async function attempt(resource: Resource): Promise<unknown[]> {
+  try {
+    await resource.cleanup();
+    return [];
+  } catch (error) {
+    return [error];
   }
 }
