@@ -25,8 +25,8 @@ export interface StreamOwner {
  * - `resetSending` while a write is held up by the peer's window: the peer sees the reset once it has read on (at most what
  *   is in its window and one piece of 128 KiB), has stopped the stream, or the connection has ended. Until then one piece stays
  *   in memory.
- * - A peer that stops our sending part is noticed at the next write, and one that resets while our reader does not read, at the
- *   next read.
+ * - A peer that stops our sending part is noticed at the next write. One that resets is noticed at once, unless bytes have
+ *   arrived that our reader does not read.
  */
 export class QuinnStream extends Duplex implements QuicStream {
   readonly streamId: number;
@@ -34,6 +34,9 @@ export class QuinnStream extends Duplex implements QuicStream {
   readonly #owner: StreamOwner;
   readonly #readSize = new ReadSize();
   #reading = false;
+  /** Node asked for more than it has got. */
+  #wanted = false;
+  #held: Uint8Array | undefined;
   #writeDone: ((error?: Error | null) => void) | undefined;
   /** FIN was sent, or the direction was aborted by either end. */
   #sendingOver = false;
@@ -44,13 +47,14 @@ export class QuinnStream extends Duplex implements QuicStream {
   constructor(native: NativeStream, owner: StreamOwner, streamId: number) {
     super({
       allowHalfOpen: true,
-      readableHighWaterMark: bufferBytes,
-      writableHighWaterMark: bufferBytes,
+      readableHighWaterMark: receiveBufferBytes,
+      writableHighWaterMark: sendBufferBytes,
     });
     this.#native = native;
     this.#owner = owner;
     this.streamId = streamId;
     this.on("error", () => undefined);
+    this.#readAhead(lookoutBytes);
     this.once("finish", () => this.#destroyIfOver());
     this.once("end", () => {
       this.#receivingOver = true;
@@ -72,19 +76,11 @@ export class QuinnStream extends Duplex implements QuicStream {
   }
 
   override _read(): void {
-    if (this.#reading || this.#receivingOver || this.#finArrived) return;
-    this.#reading = true;
-    const asked = this.#readSize.bytes;
-    this.#native.read(asked).then(
-      (chunk) => {
-        this.#reading = false;
-        this.#handleRead(chunk, asked);
-      },
-      (error: unknown) => {
-        this.#reading = false;
-        this.#handleReadFault(error);
-      },
-    );
+    this.#wanted = true;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#deliver(held);
+    else this.#readAhead(this.#readSize.bytes);
   }
 
   override _write(
@@ -124,6 +120,25 @@ export class QuinnStream extends Duplex implements QuicStream {
     done(error);
   }
 
+  /**
+   * Keeps one read pending also while nobody reads, so that a reset by the peer is noticed; what it brings is held back.
+   */
+  #readAhead(asked: number): void {
+    if (this.#reading || this.#held !== undefined) return;
+    if (this.#receivingOver || this.#finArrived) return;
+    this.#reading = true;
+    this.#native.read(asked).then(
+      (chunk) => {
+        this.#reading = false;
+        this.#handleRead(chunk, asked);
+      },
+      (error: unknown) => {
+        this.#reading = false;
+        this.#handleReadFault(error);
+      },
+    );
+  }
+
   #handleRead(chunk: Uint8Array | null, asked: number): void {
     if (this.#receivingOver || this.destroyed) return;
     if (chunk === null) {
@@ -131,9 +146,17 @@ export class QuinnStream extends Duplex implements QuicStream {
       this.push(null);
       return;
     }
-    this.#readSize.learn(asked, chunk.length);
     this.#owner.moved(chunk.length);
-    this.push(chunk);
+    this.#readSize.learn(asked, chunk.length);
+    if (this.#wanted) this.#deliver(chunk);
+    else this.#held = chunk;
+  }
+
+  #deliver(chunk: Uint8Array): void {
+    // Cleared first: push may call _read, whose wish must not be overwritten.
+    this.#wanted = false;
+    const keepsUp = this.push(chunk);
+    this.#readAhead(keepsUp ? this.#readSize.bytes : lookoutBytes);
   }
 
   #handleReadFault(error: unknown): void {
@@ -212,5 +235,9 @@ export class QuinnStream extends Duplex implements QuicStream {
   }
 }
 
-/** What each direction buffers above quinn before it waits. */
-const bufferBytes = 64 * 1024;
+/** What may wait in a stream before its writer must. */
+const sendBufferBytes = 64 * 1024;
+/** What may wait for a reader before reading stops; the last read may go beyond it, and what the lookout brings is added. */
+const receiveBufferBytes = 16 * 1024;
+/** What the read asks for that stands by while nobody reads. */
+const lookoutBytes = 4 * 1024;
