@@ -1,0 +1,66 @@
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import { Duplex, type Readable, type Writable } from "node:stream";
+import type { ByteStream } from "@culvert/runtime";
+
+/**
+ * An input and an output as one stream: the end of input is its end, and ending it ends the output. An input is a passive thing
+ * that may never end; it is destroyed when the stream closes. Owns both.
+ */
+export class StdioStream extends Duplex implements ByteStream {
+  readonly #input: Readable;
+  readonly #output: Writable;
+
+  constructor(input: Readable, output: Writable) {
+    super({ allowHalfOpen: true });
+    this.#input = input;
+    this.#output = output;
+    input.on("data", (chunk: Uint8Array) => {
+      if (!this.push(chunk)) input.pause();
+    });
+    input.once("end", () => this.push(null));
+    for (const each of [input, output]) each.on("error", (error) => this.destroy(error));
+    output.once("close", () => {
+      if (!output.writableFinished) this.destroy(new Error("the output was closed"));
+    });
+    input.pause();
+  }
+
+  override _read(): void {
+    this.#input.resume();
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: BufferEncoding,
+    callback: (error?: Error | null) => void,
+  ): void {
+    this.#output.write(chunk, callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#output.end(callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#input.destroy();
+    if (!this.#output.writableFinished) this.#output.destroy();
+    callback(error);
+  }
+}
+
+/**
+ * This process's standard input and output as one stream. Where output is a pipe or socket, its end closes the descriptor, so that
+ * ssh sees it while we still read: Node's own process.stdout stays open until the process ends. Nobody else may use either.
+ */
+export function standardStreams(): StdioStream {
+  return new StdioStream(process.stdin, closingStdout());
+}
+
+function closingStdout(): Writable {
+  const stat = fstatSync(stdoutDescriptor);
+  if (!stat.isFIFO() && !stat.isSocket()) return process.stdout;
+  return new Socket({ fd: stdoutDescriptor, readable: false, writable: true });
+}
+
+const stdoutDescriptor = 1;
