@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const source = { conditions: ["@culvert/source", "node", "import"] };
+const source = { conditions: ["@culvert/source", "node"] };
 
 export default defineConfig({
   resolve: source,

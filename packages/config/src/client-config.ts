@@ -48,9 +48,9 @@ export function loadClientConfig(sources: Sources): ClientConfig {
     "client",
     clientSchema(sources.file),
     sources,
-    ({ forwards = [], socks, httpProxy, admin, quic, reconnect }, root) => {
+    ({ forwards = [], socks, httpProxy, admin, quic, reconnect }, root, problems) => {
       checkListeners([
-        ...forwards.map(({ listen }, index) => ({
+        ...(problems.touch("forwards") ? [] : forwards).map(({ listen }, index) => ({
           address: listen,
           place: root.key("forwards").entry(index).key("listen"),
         })),

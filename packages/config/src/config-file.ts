@@ -2,40 +2,45 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ConfigError, errorText, systemCode } from "@culvert/runtime";
 import { LineCounter, parseDocument } from "yaml";
 import { isMapping } from "./collection-kinds.ts";
-import type { Problems } from "./problems.ts";
+import { Problems } from "./problems.ts";
 
 /**
- * Reads a configuration file, YAML 1.2 or JSON, of at most 1 MiB. Faults of the syntax are noted with line and column, without the
- * text around them, which may hold a secret; then the result is empty.
- * @throws ConfigError `unreadable_file` naming the file and why.
+ * Reads a configuration file, YAML 1.2 or JSON, of at most 1 MiB.
+ * @throws ConfigError `unreadable_file` naming the file and why; `bad_config` with the line and column of what is wrong, but without
+ * the text there, which may be a secret.
  */
-export function readConfigFile(
-  file: string,
-  problems: Problems,
-): Readonly<Record<string, unknown>> {
+export function readConfigFile(file: string): Readonly<Record<string, unknown>> {
+  const text = readBounded(file);
+  const problems = new Problems();
+  const tree = parse(text, problems);
+  problems.throwIfAny(file);
+  if (tree === null || tree === undefined) return {};
+  if (isMapping(tree)) return tree;
+  problems.add("", "expected a mapping of keys to values");
+  problems.throwIfAny(file);
+  return {};
+}
+
+function parse(text: string, problems: Problems): unknown {
   const lineCounter = new LineCounter();
   try {
-    const document = parseDocument(readBounded(file), {
+    const document = parseDocument(text, {
       lineCounter,
       prettyErrors: false,
       uniqueKeys: true,
       logLevel: "silent",
     });
-    for (const error of document.errors) {
+    // One slip makes the parser complain of all that follows; the first few are what helps.
+    for (const error of document.errors.slice(0, mostSyntaxErrors)) {
       const { line, col } = lineCounter.linePos(error.pos[0]);
       problems.add("", `line ${line}, column ${col}: ${error.message}`);
     }
-    if (document.errors.length > 0) return {};
-    const tree: unknown = document.toJS({ maxAliasCount: 100 });
-    if (tree === null || tree === undefined) return {};
-    if (isMapping(tree)) return tree;
-    problems.add("", "expected a mapping of keys to values");
+    return document.errors.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
     // Nesting that exhausts the stack, and aliases that multiply, end here.
     problems.add("", `cannot be parsed: ${errorText(error)}`);
+    return undefined;
   }
-  return {};
 }
 
 function readBounded(file: string): string {
@@ -67,3 +72,4 @@ function readBounded(file: string): string {
 }
 
 const maxFileBytes = 1024 * 1024;
+const mostSyntaxErrors = 3;

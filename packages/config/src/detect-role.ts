@@ -1,16 +1,13 @@
 import { ConfigError } from "@culvert/runtime";
 import { readConfigFile } from "./config-file.ts";
 import type { Role } from "./common-schema.ts";
-import { Problems } from "./problems.ts";
 
 /**
  * Tells which daemon a configuration file is for: by its `role` key, else by the keys that only one daemon has.
  * @throws ConfigError `unreadable_file`, or `bad_config` where it cannot be told.
  */
 export function detectRole(file: string): Role {
-  const problems = new Problems();
-  const tree = readConfigFile(file, problems);
-  problems.throwIfAny(file);
+  const tree = readConfigFile(file);
   const said = roles.find((role) => role === tree["role"]);
   if (said !== undefined) return said;
   const likely = roles.filter((role) => ownKeys[role].some((key) => Object.hasOwn(tree, key)));

@@ -56,7 +56,7 @@ export function load<S extends Section>(
   const file = resolve(sources.file);
   const problems = new Problems();
   const root = new Place("", dirname(file), problems);
-  const written = readConfigFile(file, problems);
+  const written = readConfigFile(file);
   const other = otherRoles.find((name) => name === written["role"] && name !== role);
   if (other !== undefined) {
     throw new ConfigError(
@@ -101,7 +101,9 @@ export function load<S extends Section>(
 }
 
 function readField(field: Field<unknown>, raw: unknown, place: Place): unknown {
-  if (raw !== undefined && raw !== null) return field.kind.parse(raw, place);
+  // A key without a value means the same as no key.
+  const given = raw ?? field.default;
+  if (given !== undefined) return field.kind.parse(given, place);
   return field.required ? place.reject(`is required: ${field.kind.expected}`) : undefined;
 }
 

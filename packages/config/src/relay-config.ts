@@ -4,7 +4,6 @@ import { checkListeners, checkQuic } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
 import { load, type Sources } from "./load.ts";
 import type { Place } from "./place.ts";
-import type { Problems } from "./problems.ts";
 import { relaySchema, type GrantConfig, type PeerConfig } from "./relay-schema.ts";
 
 /** The complete configuration of a relay; frozen. */
@@ -44,13 +43,17 @@ export function loadRelayConfig(sources: Sources): RelayConfig {
     relaySchema(sources.file),
     sources,
     ({ peers = [], grants = [], listen = [], quic }, root, problems) => {
-      checkPeers(peers, root);
-      if (!problems.touch("peers")) checkGrants(peers, grants, root, problems);
-      checkListeners(
-        listen.map((address, index) => ({ address, place: root.key("listen").entry(index) })),
-      );
-      if (listen.length === 0 && !problems.touch("listen")) {
-        root.key("listen").note("expected at least one address, found none");
+      // Where an entry is unsound the others have moved, and what is said of them would mislead.
+      if (!problems.touch("peers")) {
+        checkPeers(peers, root);
+        if (!problems.touch("grants")) checkGrants(peers, grants, root);
+      }
+      if (!problems.touch("listen")) {
+        checkListeners(
+          listen.map((address, index) => ({ address, place: root.key("listen").entry(index) })),
+        );
+        if (listen.length === 0)
+          root.key("listen").note("expected at least one address, found none");
       }
       checkQuic(quic, root.key("quic"));
     },
@@ -83,9 +86,7 @@ function checkGrants(
   peers: readonly PeerConfig[],
   grants: readonly GrantConfig[],
   root: Place,
-  problems: Problems,
 ): void {
-  if (problems.touch("grants")) return;
   const roles = new Map(peers.map(({ name, role }) => [name, role]));
   for (const [index, grant] of grants.entries()) {
     const place = root.key("grants").entry(index);

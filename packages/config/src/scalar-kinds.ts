@@ -144,6 +144,7 @@ export function orAuto<T>(kind: Kind<T>): Kind<T | undefined> {
 }
 
 function printSize(bytes: number): string {
+  if (bytes < 1024) return String(bytes);
   const text = formatByteSize(bytes).replace(" ", "");
   return parseByteSize(text) === bytes ? text : String(bytes);
 }
