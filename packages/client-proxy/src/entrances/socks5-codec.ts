@@ -35,7 +35,7 @@ export type SocksMessage =
   | {
       readonly kind: "request";
       readonly command: number;
-      /** A name as it was sent, of printable ASCII, or an address in text. */
+      /** A name as it was sent, unchecked and one character for each byte, or an address in text. */
       readonly host: string;
       readonly hostKind: "name" | "ipv4" | "ipv6";
       readonly port: number;
@@ -191,12 +191,8 @@ function readAddress(type: number, bytes: Uint8Array): Address | undefined {
     }
     case AddressType.name: {
       const length = bytes[4];
-      if (length === 0) throw malformed("the host name is empty");
       if (length === undefined || bytes.length < 5 + length) return undefined;
       const name = bytes.subarray(5, 5 + length);
-      if (!name.every((byte) => byte > 0x20 && byte < 0x7f)) {
-        throw malformed("the host name has a byte that is not printable ASCII");
-      }
       return { host: String.fromCharCode(...name), hostKind: "name", end: 5 + length };
     }
     default:

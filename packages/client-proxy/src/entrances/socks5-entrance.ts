@@ -1,12 +1,5 @@
 import type { Socket } from "node:net";
-import {
-  errorText,
-  formatMillis,
-  TransportError,
-  WireError,
-  type Clock,
-  type Millis,
-} from "@culvert/runtime";
+import { errorText, formatMillis, TransportError, type Clock, type Millis } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { Status } from "@culvert/wire";
 import { answerAndClose } from "./answer-and-close.ts";
@@ -133,8 +126,7 @@ export class Socks5Entrance implements Entrance {
           if (isOver) return;
         }
       } catch (error) {
-        const isRequest = error instanceof WireError && error.code === "malformed_message";
-        refuse(errorText(error), isRequest ? encodeReply(SocksReply.generalFailure) : nothing);
+        refuse(errorText(error), nothing);
       }
     };
     const onEnd = (): void => refuse("the client ended in the middle of the handshake", nothing);

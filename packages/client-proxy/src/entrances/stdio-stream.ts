@@ -1,5 +1,6 @@
-import { fstatSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { Socket } from "node:net";
+import { devNull } from "node:os";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import type { ByteStream } from "@culvert/runtime";
 
@@ -50,17 +51,26 @@ export class StdioStream extends Duplex implements ByteStream {
 }
 
 /**
- * This process's standard input and output as one stream. Where output is a pipe or socket, its end closes the descriptor, so that
- * ssh sees it while we still read: Node's own process.stdout stays open until the process ends. Nobody else may use either.
+ * This process's standard input and output as one stream, for once in its life; nobody else may use either. Where output is a pipe or
+ * socket, its end closes the descriptor, so that ssh sees the end while we still read. On Windows, and for files and terminals,
+ * output closes with the process.
  */
 export function standardStreams(): StdioStream {
   return new StdioStream(process.stdin, closingStdout());
 }
 
+/** Node and libuv never close the descriptors 0 to 2 of themselves. */
 function closingStdout(): Writable {
+  if (process.platform === "win32") return process.stdout;
   const stat = fstatSync(stdoutDescriptor);
   if (!stat.isFIFO() && !stat.isSocket()) return process.stdout;
-  return new Socket({ fd: stdoutDescriptor, readable: false, writable: true });
+  const output = new Socket({ fd: stdoutDescriptor, readable: false, writable: true });
+  output.once("close", () => {
+    closeSync(stdoutDescriptor);
+    // Takes the number that came free, so that no other file or socket is written to as standard output.
+    openSync(devNull, "w");
+  });
+  return output;
 }
 
 const stdoutDescriptor = 1;
