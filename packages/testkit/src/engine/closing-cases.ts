@@ -1,8 +1,9 @@
 import { expect } from "vitest";
 import { millis, sleep, systemClock } from "@culvert/runtime";
-import { anyPort, otherSide } from "./engine-harness.ts";
+import { anyPort } from "./engine-harness.ts";
 import type { EngineSuite } from "./engine-suite.ts";
-import { streamOutcome } from "./stream-outcome.ts";
+import { otherSide } from "../link/link.ts";
+import { streamOutcome } from "../link/stream-outcome.ts";
 import { readBytes } from "../payload.ts";
 import { waitUntil, within } from "../wait-until.ts";
 

@@ -1,8 +1,9 @@
 import { expect } from "vitest";
 import type { PeerReset, QuicStream } from "@culvert/quic";
-import type { EngineLink, StreamPair } from "./engine-harness.ts";
+import type { EngineLink } from "./engine-harness.ts";
 import type { EngineSuite } from "./engine-suite.ts";
-import { streamOutcome } from "./stream-outcome.ts";
+import { streamOutcome } from "../link/stream-outcome.ts";
+import type { StreamPair } from "../link/link.ts";
 import { readBytes, readPayload, writePayload } from "../payload.ts";
 import { within } from "../wait-until.ts";
 
@@ -161,7 +162,7 @@ export function endingCases(suite: EngineSuite): void {
 }
 
 /** A good stream of the client behind others that may or may not come up at the server. */
-async function openAfter(link: EngineLink): Promise<StreamPair> {
+async function openAfter(link: EngineLink): Promise<StreamPair<QuicStream>> {
   const near = await link.client.openStream();
   near.write("#");
   for (;;) {

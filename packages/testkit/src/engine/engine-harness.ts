@@ -10,18 +10,8 @@ import { millis, Scope } from "@culvert/runtime";
 import type { PeerId } from "@culvert/identity";
 import type { EnginePair } from "./engine-pair.ts";
 import { spawnEnginePeer, type EnginePeer, type EnginePeerRole } from "./engine-peer.ts";
-import { readBytes } from "../payload.ts";
-import { waitUntil, within } from "../wait-until.ts";
-
-/** One of the two ends of a connection. */
-export type Side = "client" | "server";
-
-/** Both ends of a stream, each known to its application. */
-export interface StreamPair {
-  /** The end of the side that opened it. */
-  readonly near: QuicStream;
-  readonly far: QuicStream;
-}
+import { Link } from "../link/link.ts";
+import { within } from "../wait-until.ts";
 
 /** Settings of the compliance cases: windows that fill quickly, and silence that is noticed soon. */
 export const complianceSettings: QuicSettings = {
@@ -137,53 +127,14 @@ export class HarnessListener {
   }
 }
 
-/** Both ends of one connection. */
-export class EngineLink {
+/** Both ends of one connection, and the listener it came to. */
+export class EngineLink extends Link<QuicStream, QuicConnection> {
   readonly listener: HarnessListener;
-  readonly client: QuicConnection;
-  readonly server: QuicConnection;
-  readonly #incoming: Readonly<Record<Side, AsyncIterator<QuicStream>>>;
 
   constructor(listener: HarnessListener, client: QuicConnection, server: QuicConnection) {
+    super(client, server);
     this.listener = listener;
-    this.client = client;
-    this.server = server;
-    this.#incoming = {
-      client: client.streams[Symbol.asyncIterator](),
-      server: server.streams[Symbol.asyncIterator](),
-    };
   }
-
-  /** The next stream that the other side opened; undefined when there will be none. */
-  async accept(side: Side): Promise<QuicStream | undefined> {
-    const what = `a stream accepted by the ${side}`;
-    const result = await within(this.#incoming[side].next(), { what });
-    return result.done === true ? undefined : result.value;
-  }
-
-  /** Opens a stream from `side`, and has the other side accept it and read its first byte. */
-  async open(side: Side): Promise<StreamPair> {
-    const near = await within(this[side].openStream(), { what: "openStream" });
-    near.write("!");
-    const far = await this.accept(otherSide(side));
-    if (far === undefined) throw new Error("the connection ended");
-    await within(readBytes(far, 1), { what: "the first byte of a stream" });
-    return { near, far };
-  }
-
-  /** Waits until neither end counts an open stream. */
-  async expectNoStreams(): Promise<void> {
-    for (const side of ["client", "server"] as const) {
-      await waitUntil(() => this[side].stats().openStreams === 0, {
-        what: `no open stream at the ${side}; there are ${this[side].stats().openStreams}`,
-      });
-    }
-  }
-}
-
-/** The other one. */
-export function otherSide(side: Side): Side {
-  return side === "client" ? "server" : "client";
 }
 
 /** Any free port of the IPv4 loopback address. */

@@ -1,6 +1,11 @@
 import { generateIdentity } from "@culvert/identity";
-import * as quic from "@culvert/quic";
-import type { EngineDeps, QuicConnection, QuicEngine } from "@culvert/quic";
+import {
+  createQuicheEngine,
+  createQuinnEngine,
+  type EngineDeps,
+  type QuicConnection,
+  type QuicEngine,
+} from "@culvert/quic";
 import { systemClock, systemRandom } from "@culvert/runtime";
 import { echoStreams } from "./echo.ts";
 import type { EnginePeerReady, EnginePeerTask } from "./engine-peer.ts";
@@ -33,10 +38,8 @@ function report(ready: EnginePeerReady): void {
 }
 
 function createEngine(): QuicEngine {
-  const factories: Partial<Record<string, unknown>> = { ...quic };
-  const names = { quiche: "createQuicheEngine", quinn: "createQuinnEngine", memory: "" };
-  const create = factories[names[task.engine]];
-  if (typeof create !== "function") throw new Error(`no engine ${task.engine} in a child process`);
   const deps: EngineDeps = { clock: systemClock, random: systemRandom, warn: () => undefined };
-  return (create as (deps: EngineDeps) => QuicEngine)(deps);
+  if (task.engine === "quiche") return createQuicheEngine(deps);
+  if (task.engine === "quinn") return createQuinnEngine(deps);
+  throw new Error(`the ${task.engine} engine does not reach beyond its process`);
 }

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
-import { otherSide, type EngineLink, type Side } from "./engine-harness.ts";
 import type { EngineSuite } from "./engine-suite.ts";
-import { readPayload, writePayload, type PayloadDigest } from "../payload.ts";
+import { otherSide } from "../link/link.ts";
+import { thereAndBack } from "../link/there-and-back.ts";
+import { readPayload, writePayload } from "../payload.ts";
 import { within } from "../wait-until.ts";
 
 /** Cases about bytes that arrive as they were sent. */
@@ -86,33 +87,6 @@ export function transferCases(suite: EngineSuite): void {
     expect(Buffer.concat(chunks).toString()).toBe(lines.join(""));
     await link.expectNoStreams();
   });
-}
-
-/** One payload from the side that opens the stream, FIN, then one back. */
-async function thereAndBack(
-  link: EngineLink,
-  side: Side,
-  bytes: number,
-  seed: number,
-): Promise<void> {
-  const near = await within(link[side].openStream(), { what: "openStream" });
-  const wrote = writePayload(near, bytes, seed);
-  const far = await link.accept(otherSide(side));
-  if (far === undefined) throw new Error("the connection ended");
-  const digest = async (
-    writing: Promise<PayloadDigest>,
-    reader: typeof near,
-    direction: string,
-  ): Promise<void> => {
-    const both = Promise.all([writing, readPayload(reader)]);
-    const [sent, got] = await within(both, {
-      limitMs: 10_000,
-      what: `${bytes} bytes ${direction}`,
-    });
-    expect(got).toEqual(sent);
-  };
-  await digest(wrote, far, "there");
-  await digest(writePayload(far, bytes, seed + 1), near, "back");
 }
 
 const MiB = 1024 * 1024;
