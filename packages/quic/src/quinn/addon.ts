@@ -101,12 +101,15 @@ export interface NativeConnectionStats {
 }
 
 /**
- * Loads the addon of this platform, on the first call.
+ * Loads the addon, on the first call; by default that of this machine.
  * @throws TransportError `engine_missing` naming the package and how to install it.
  */
-export function loadAddon(): QuinnAddon {
+export function loadAddon(
+  platform: string = process.platform,
+  arch: string = process.arch,
+): QuinnAddon {
   const failures: unknown[] = [];
-  const names = packageNames(process.platform, process.arch);
+  const names = packageNames(platform, arch);
   for (const name of names) {
     try {
       return requireHere(name) as QuinnAddon;
@@ -115,9 +118,11 @@ export function loadAddon(): QuinnAddon {
     }
   }
   const [name] = names;
-  const here = `${process.platform} on ${process.arch}`;
   if (name === undefined) {
-    throw new TransportError("engine_missing", `there is no quinn addon for ${here}`);
+    throw new TransportError(
+      "engine_missing",
+      `there is no quinn addon for ${platform} on ${arch}`,
+    );
   }
   const broken = failures.find((error) => systemCode(error) !== "MODULE_NOT_FOUND");
   const why = broken === undefined ? "is not installed" : `does not load: ${errorText(broken)}`;
@@ -139,7 +144,7 @@ export function quinnAvailable(): boolean {
 }
 
 /** The packages that may hold the addon of a platform, likeliest first; none where it is not built. */
-export function packageNames(platform: string, arch: string): readonly string[] {
+function packageNames(platform: string, arch: string): readonly string[] {
   return (builds[`${platform}-${arch}`] ?? []).map((build) => `@chainsafe/libp2p-quic-${build}`);
 }
 

@@ -2,21 +2,20 @@ import { errorText, TransportError, type CloseReason } from "@culvert/runtime";
 import type { UdpAddress } from "../engine.ts";
 
 /*
- * quinn's errors arrive as bare strings. Everything that depends on their wording is in this file; a string that is not known
- * falls to the least specific answer, so that a new wording in a newer addon costs clearness and nothing else.
+ * quinn's errors arrive as bare strings, and everything that depends on their wording is here. A string that is not known gets the
+ * least specific answer, so that a new wording in a newer addon costs clearness and nothing else.
  */
 
 /** What a failed operation on a stream means. */
-export type StreamFault = "reset" | "stopped" | "over" | "connection_lost";
+export type StreamFault = "reset" | "stopped" | "connection_lost" | "unknown";
 
 /** Reads the error of `read` or `write`. */
 export function streamFault(error: unknown): StreamFault {
   const text = errorText(error);
   if (text.startsWith("stream reset by peer")) return "reset";
   if (text.startsWith("sending stopped by peer")) return "stopped";
-  // Already finished, reset or stopped by ourselves.
-  if (text === "closed stream" || text === "unknown stream") return "over";
-  return "connection_lost";
+  if (text === "connection lost") return "connection_lost";
+  return "unknown";
 }
 
 /** Reads the error that ended `inboundStream`: why the connection is over, if we did not close it ourselves. */

@@ -1,5 +1,6 @@
 import {
   BoundedQueue,
+  errorText,
   InternalError,
   LimitError,
   millis,
@@ -90,19 +91,24 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
 
   /** One acceptance is always pending: its failure is also how the end of the connection is noticed, with its reason. */
   #acceptNext(): void {
-    this.#native.inboundStream().then(
-      (native) => {
-        if (this.#over !== undefined) return;
-        this.#accept(native);
-        this.#acceptNext();
-      },
-      (error: unknown) => {
-        if (this.#over !== undefined) return;
-        const reason = closeReasonFromQuinn(error);
-        this.#end(reason);
-        this.#finish(reason);
-      },
-    );
+    this.#native
+      .inboundStream()
+      .then(
+        (native) => {
+          if (this.#over !== undefined) return;
+          this.#accept(native);
+          this.#acceptNext();
+        },
+        (error: unknown) => {
+          if (this.#over !== undefined) return;
+          const reason = closeReasonFromQuinn(error);
+          this.#end(reason);
+          this.#finish(reason);
+        },
+      )
+      .catch((error: unknown) =>
+        this.close({ by: "us", code: "engine_fault", text: errorText(error) }),
+      );
   }
 
   #accept(native: NativeStream): void {
@@ -162,7 +168,7 @@ function closedError(reason: CloseReason): TransportError {
 
 /** A peer that frees a stream tells us within a round trip; longer than this, no caller is kept waiting for one. */
 const openPatience = millis(1_000);
-/** Callers of openStream that may wait at a time, beyond what the peer allows. */
-const maxWaitingOpenings = 1_024;
+/** Callers of openStream that may wait at a time; a burst that the peer allows waits for a turn of the event loop only. */
+const maxWaitingOpenings = 16_384;
 const tellPoll = millis(1);
 const maxTellPolls = 50;

@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import { TransportError } from "@culvert/runtime";
+import { errorText, InternalError, TransportError } from "@culvert/runtime";
 import type { PeerReset, QuicStream } from "../engine.ts";
 import type { NativeStream } from "./addon.ts";
 import { streamFault } from "./from-quinn.ts";
@@ -127,16 +127,19 @@ export class QuinnStream extends Duplex implements QuicStream {
     if (this.#reading || this.#held !== undefined) return;
     if (this.#receivingOver || this.#finArrived) return;
     this.#reading = true;
-    this.#native.read(asked).then(
-      (chunk) => {
-        this.#reading = false;
-        this.#handleRead(chunk, asked);
-      },
-      (error: unknown) => {
-        this.#reading = false;
-        this.#handleReadFault(error);
-      },
-    );
+    this.#native
+      .read(asked)
+      .then(
+        (chunk) => {
+          this.#reading = false;
+          this.#handleRead(chunk, asked);
+        },
+        (error: unknown) => {
+          this.#reading = false;
+          this.#handleReadFault(error);
+        },
+      )
+      .catch((error: unknown) => this.#fail(error));
   }
 
   #handleRead(chunk: Uint8Array | null, asked: number): void {
@@ -161,8 +164,13 @@ export class QuinnStream extends Duplex implements QuicStream {
 
   #handleReadFault(error: unknown): void {
     if (this.#receivingOver || this.destroyed) return;
-    // Where the connection is lost, it destroys its streams itself as soon as it knows the reason.
-    if (streamFault(error) !== "reset") return;
+    const fault = streamFault(error);
+    // The connection destroys its streams itself as soon as it knows the reason.
+    if (fault === "connection_lost") return;
+    if (fault !== "reset") {
+      this.#fail(error);
+      return;
+    }
     this.#receivingOver = true;
     if (this.#tell("receiving")) this.push(null);
     this.#destroyIfOver();
@@ -180,13 +188,16 @@ export class QuinnStream extends Duplex implements QuicStream {
       this.#finishWrite();
       return;
     }
-    this.#native.write(piece).then(
-      () => {
-        this.#owner.moved(piece.length);
-        this.#writeNext(pieces);
-      },
-      (error: unknown) => this.#handleWriteFault(error),
-    );
+    this.#native
+      .write(piece)
+      .then(
+        () => {
+          this.#owner.moved(piece.length);
+          this.#writeNext(pieces);
+        },
+        (error: unknown) => this.#handleWriteFault(error),
+      )
+      .catch((error: unknown) => this.#fail(error));
   }
 
   #finishWrite(error?: Error | null): void {
@@ -197,7 +208,12 @@ export class QuinnStream extends Duplex implements QuicStream {
 
   #handleWriteFault(error: unknown): void {
     if (this.#sendingOver || this.destroyed) return;
-    if (streamFault(error) !== "stopped") return;
+    const fault = streamFault(error);
+    if (fault === "connection_lost") return;
+    if (fault !== "stopped") {
+      this.#fail(error);
+      return;
+    }
     this.#abortSending();
     this.#tell("sending");
     this.#destroyIfOver();
@@ -214,6 +230,12 @@ export class QuinnStream extends Duplex implements QuicStream {
         : new TransportError("stream_stopped", `the peer stopped stream ${id}`, { data }),
     );
     return false;
+  }
+
+  /** Confines to this stream what the addon should not do, or what a listener of the stream throws. */
+  #fail(error: unknown): void {
+    const text = `stream ${this.streamId} failed: ${errorText(error)}`;
+    this.destroy(new InternalError("engine_fault", text, { cause: error }));
   }
 
   #abortSending(error?: Error | null): void {
