@@ -42,7 +42,10 @@ module.exports = {
     {
       name: "daemons-do-not-know-each-other",
       severity: "error",
-      from: { path: packagePath("relay|client-proxy|end-server-proxy"), pathNot: "\\.test(-data)?\\.ts$" },
+      from: {
+        path: packagePath("relay|client-proxy|end-server-proxy"),
+        pathNot: "\\.test(-data)?\\.ts$",
+      },
       to: {
         path: packagePath("relay|client-proxy|end-server-proxy|cli|config|quic"),
         pathNot: "^packages/$1/",

@@ -116,7 +116,8 @@ export class SessionConnector implements Connector {
 
   async #open(request: ConnectRequest, traceId: Uint8Array): Promise<ByteStream> {
     const { signal, clientPort } = request;
-    if (this.#draining) throw new ConnectRefused(Status.draining, "this client is shutting down", "client");
+    if (this.#draining)
+      throw new ConnectRefused(Status.draining, "this client is shutting down", "client");
     const session = this.#deps.session();
     if ("unavailable" in session) throw new TransportError("no_session", session.unavailable);
     const server = parseName(request.server);

@@ -6,7 +6,7 @@ import { peerIdOfPublicKey, type PeerId } from "./peer-id.ts";
 import { publicKeyFromProtobuf } from "./protobuf.ts";
 
 /**
- * Proves whose certificate this is: it is valid now (give or take {@link clockSkewMs}), signs itself, and carries a libp2p
+ * Proves whose certificate this is: it is valid now (give or take `clockSkewMs`), signs itself, and carries a libp2p
  * extension in which an Ed25519 host key vouches for the certificate's key (github.com/libp2p/specs, tls/tls.md). `der` is the
  * one certificate the peer sent, untrusted. Takes about 0.3 ms.
  * @throws TransportError `handshake_failed` saying what is wrong, and nothing else, whatever the bytes.

@@ -14,7 +14,7 @@ export interface DialTcpOptions extends DialLimits {
 /**
  * Dials TCP, trying a name's addresses one after the other without waiting for slow ones (RFC 8305). The socket, which the
  * caller owns, sends without delay, has half-close, and keeps the contract of ByteStream.
- * @throws as {@link dial}.
+ * @throws as `dial`.
  */
 export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
   const { host, port, addresses } = options;

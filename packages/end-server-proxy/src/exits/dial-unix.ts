@@ -9,7 +9,7 @@ export interface DialUnixOptions extends DialLimits {
 
 /**
  * Dials a Unix socket, with half-close. Such a socket knows no reset: where the stream is destroyed the other end sees an end.
- * @throws as {@link dial}.
+ * @throws as `dial`.
  */
 export function dialUnix(options: DialUnixOptions): Promise<Socket> {
   const { path } = options;
