@@ -250,7 +250,7 @@ export class MemoryConnection implements QuicConnection, StreamOwner {
     const { clock, host } = this.#deps;
     if (this.#over !== undefined || host.dead) return;
     if (host.frozen) {
-      host.onThaw(this.#onTimer);
+      host.runTimerAtThaw(this.#onTimer);
       return;
     }
     const silentMs = clock.now() - this.#heardMs;

@@ -1,7 +1,8 @@
 /** One process on a memory network: it may be frozen (as by SIGSTOP), thawed, or dead (as by SIGKILL). */
 export class MemoryHost {
   #state: "running" | "frozen" | "dead" = "running";
-  readonly #onThaw = new Set<() => void>();
+  readonly #lateTimers = new Set<() => void>();
+  readonly #waitingFrames = new Set<() => void>();
 
   /** Whether nothing is sent or received now, though it may be later. */
   get frozen(): boolean {
@@ -22,19 +23,26 @@ export class MemoryHost {
   thaw(): void {
     if (this.#state !== "frozen") return;
     this.#state = "running";
-    const waiting = [...this.#onThaw];
-    this.#onThaw.clear();
+    const waiting = [...this.#lateTimers, ...this.#waitingFrames];
+    this.#lateTimers.clear();
+    this.#waitingFrames.clear();
     for (const callback of waiting) callback();
   }
 
   /** Ends the process without a word to anybody. */
   die(): void {
     this.#state = "dead";
-    this.#onThaw.clear();
+    this.#lateTimers.clear();
+    this.#waitingFrames.clear();
   }
 
-  /** Calls back once, at the next {@link thaw}; the same callback is kept once. */
-  onThaw(callback: () => void): void {
-    this.#onThaw.add(callback);
+  /** Calls back once, at the next {@link thaw}, for a timer that fell due; the same callback is kept once. */
+  runTimerAtThaw(callback: () => void): void {
+    this.#lateTimers.add(callback);
+  }
+
+  /** Likewise for frames that wait, which come after all timers. */
+  deliverAtThaw(callback: () => void): void {
+    this.#waitingFrames.add(callback);
   }
 }

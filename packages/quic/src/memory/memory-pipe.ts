@@ -56,11 +56,11 @@ export class MemoryPipe {
   readonly #wake = (): void => {
     this.#scheduled = false;
     if (this.#from.frozen) {
-      this.#from.onThaw(this.#wake);
+      this.#from.deliverAtThaw(this.#wake);
       return;
     }
     if (this.#to.frozen) {
-      this.#to.onThaw(this.#wake);
+      this.#to.deliverAtThaw(this.#wake);
       return;
     }
     const now = this.#clock.now();

@@ -57,7 +57,7 @@ export function transferCases(suite: EngineSuite): void {
           return { id: stream.streamId, same: sent.sha256 === got.sha256 };
         }),
       ),
-      { limitMs: 20_000, what: "200 echoes" },
+      { limitMs: 15_000, what: "200 echoes" },
     );
     await serving;
     expect(echoed.filter(({ same }) => !same)).toEqual([]);
