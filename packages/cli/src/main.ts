@@ -18,8 +18,9 @@ import { version } from "./version.ts";
  */
 export async function main(argv: readonly string[]): Promise<void> {
   // A reader such as head may leave before we are done; that is no fault of ours.
-  process.stdout.on("error", () => undefined);
-  process.stderr.on("error", () => undefined);
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore);
+  }
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
@@ -68,4 +69,8 @@ Exit codes: 0 all went well, 1 failed while running, 2 wrong command line or con
   registerDemo(program);
   registerDemoEndServer(program);
   return program;
+}
+
+function ignore(): void {
+  // See main.
 }

@@ -23,8 +23,10 @@ export function clientSchema(file: string) {
       "[]",
       "Local TCP listeners and where their connections go.",
     ),
-    socks: proxySchema("SOCKS5 (CONNECT), where host names end in .SERVER or are a server's name"),
-    httpProxy: proxySchema("an HTTP proxy (CONNECT)"),
+    socks: proxySchema(
+      "a SOCKS5 proxy (CONNECT) whose host names are servers, such as lan-box or lan-box.culvert",
+    ),
+    httpProxy: proxySchema("an HTTP proxy (CONNECT) whose host names are servers"),
     connectTimeout: withDefault(
       waitDuration,
       configDefaults.clientConnectTimeout,

@@ -1,7 +1,9 @@
 import {
   ClientMetrics,
   ClientProxy,
+  HttpConnectEntrance,
   PortMapping,
+  Socks5Entrance,
   type Connector,
   type Entrance,
 } from "@culvert/client-proxy";
@@ -46,9 +48,19 @@ function buildEntrances(
   { clock, log }: DaemonContext,
   connector: Connector,
 ): readonly Entrance[] {
-  const maxConnections = config.limits.connections;
-  return config.forwards.map(
-    ({ listen, to }) =>
-      new PortMapping({ connector, log, clock }, { ...listen, ...to, maxConnections }),
+  const deps = { connector, log, clock };
+  const { forwards, socks, httpProxy, limits } = config;
+  const maxConnections = limits.connections;
+  const entrances: Entrance[] = forwards.map(
+    ({ listen, to }) => new PortMapping(deps, { ...listen, ...to, maxConnections }),
   );
+  if (socks !== undefined) {
+    const { listen, users } = socks;
+    entrances.push(new Socks5Entrance(deps, { ...listen, users, maxConnections }));
+  }
+  if (httpProxy !== undefined) {
+    const { listen, users } = httpProxy;
+    entrances.push(new HttpConnectEntrance(deps, { ...listen, users, maxConnections }));
+  }
+  return entrances;
 }

@@ -1,4 +1,4 @@
-import { ClientMetrics, ClientProxy } from "@culvert/client-proxy";
+import { ClientMetrics, ClientProxy, runStdio, standardStreams } from "@culvert/client-proxy";
 import {
   loadClientConfig,
   parseServerTarget,
@@ -6,13 +6,12 @@ import {
   type Sources,
 } from "@culvert/config";
 import { loadIdentityFile } from "@culvert/identity";
-import { splice, systemClock, systemRandom } from "@culvert/runtime";
+import { systemClock, systemRandom } from "@culvert/runtime";
 import { createLog, createRegistry } from "@culvert/telemetry";
 import { buildLink } from "../compose/dialing.ts";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { endProcessAfter } from "../end-process.ts";
 import { ExitCode } from "../exit-code.ts";
-import { closableStdout, StandardStream } from "./standard-stream.ts";
 
 /**
  * Opens one connection, joins it to standard input and output, and ends the process when both directions have ended. Logs nothing
@@ -69,16 +68,11 @@ async function carry(
       proxy.start().catch(reject);
     });
     if (proxy === undefined) return ExitCode.Failure;
-    const connection = await proxy.connector.connect({
-      ...destination,
-      clientPort: 0,
-      entrance: "stdio",
-      signal: new AbortController().signal,
-    });
-    const here = new StandardStream(process.stdin, closableStdout());
-    const result = await splice(here, connection.stream, connection.progress);
-    connection.finished(result);
-    if (result.failure !== undefined) throw result.failure.error;
+    const { failure } = await runStdio(
+      { connector: proxy.connector },
+      { ...destination, stream: standardStreams(), signal: new AbortController().signal },
+    );
+    if (failure !== undefined) throw failure.error;
     return ExitCode.Ok;
   } finally {
     await proxy?.close();

@@ -65,5 +65,5 @@ export class FaultGuard {
 export function isDefect(error: unknown): boolean {
   if (error instanceof CulvertError) return error instanceof InternalError;
   // Node's own complaints about wrong use have codes too, ERR_…; those of the system are E and capitals.
-  return !/^E[A-Z0-9]+$/.test(systemCode(error) ?? "");
+  return !/^E(?!RR_)[A-Z0-9_]+$/.test(systemCode(error) ?? "");
 }

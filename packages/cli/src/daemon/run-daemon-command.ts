@@ -18,7 +18,7 @@ export async function runDaemonCommand(
 ): Promise<void> {
   const config = loadConfig(role, { file, env: process.env, flags });
   const identity = await loadIdentityFile(config.identity.keyFile);
-  const name = config.role === "relay" ? {} : { name: config.name };
+  const name = config.role === "relay" ? {} : { daemon: config.name };
   const log = createLog({ ...config.log, destination: process.stderr, fields: { role, ...name } });
   await endProcessAfter(() =>
     runDaemon(

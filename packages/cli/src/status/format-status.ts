@@ -20,7 +20,7 @@ export function formatStatus(status: unknown): string {
     table("Peers", ["name", "role", "from", "carried by", "services", "rtt", "age"], peers(root)),
     table(
       "Entrances",
-      ["kind", "address", "leads to", "open", "forwarded", "refused"],
+      ["kind", "address", "leads to", "open", "forwarded", "refused", "last refusal"],
       entrances(root),
     ),
     table(
@@ -76,8 +76,14 @@ function entrances(root: Part): string[][] {
       text(entrance["open"]),
       text(entrance["forwarded"]),
       text(entrance["refused"]),
+      lastRefusal(part(entrance["lastRefusal"])),
     ];
   });
+}
+
+function lastRefusal({ atMs, text: reason }: Part): string {
+  if (typeof atMs !== "number") return "";
+  return `${new Date(atMs).toISOString().slice(0, 19)}Z ${text(reason)}`;
 }
 
 /** Of the four identifiers a client or server knows three; its own name fills in for itself. */
