@@ -8,4 +8,6 @@ export const entranceDefaults = {
   handshakeTimeout: millis(10_000),
   /** How long P1 may take to read a refusal and close before it is reset. */
   lingerTimeout: millis(1000),
+  /** Warnings of each kind that an entrance logs: whoever reaches it can provoke any number. */
+  warningRate: { burst: 10, interval: millis(10_000) },
 } as const;

@@ -76,12 +76,7 @@ export class Forwarder {
       this.#forwarded += 1;
       const { stream } = connection;
       if (replies.opened !== undefined && socket.writable) socket.write(replies.opened);
-      const ending = splice(socket, stream, connection.progress);
-      // An end that came while nobody listened is not announced again.
-      if (socket.readableEnded) stream.end();
-      if (stream.readableEnded) socket.end();
-      socket.resume();
-      connection.finished(await ending);
+      connection.finished(await splice(socket, stream, connection.progress));
     } catch (error) {
       socket.off("close", onClose);
       this.countRefusal(errorText(error));

@@ -14,7 +14,7 @@ import {
   type Clock,
   type Millis,
 } from "@culvert/runtime";
-import type { Log } from "@culvert/telemetry";
+import { rateLimited, type Log } from "@culvert/telemetry";
 import { Status } from "@culvert/wire";
 import { answerAndClose } from "./answer-and-close.ts";
 import { ConnectRefused } from "./connect-refused.ts";
@@ -52,6 +52,7 @@ export interface HttpConnectEntranceOptions {
  */
 export class HttpConnectEntrance implements Entrance {
   readonly #deps: HttpConnectEntranceDeps;
+  readonly #log: Log;
   readonly #name: string;
   readonly #users: ProxyUsers;
   readonly #handshakeTimeout: Millis;
@@ -63,6 +64,7 @@ export class HttpConnectEntrance implements Entrance {
 
   constructor(deps: HttpConnectEntranceDeps, options: HttpConnectEntranceOptions) {
     this.#deps = deps;
+    this.#log = rateLimited(deps.log, deps.clock, entranceDefaults.warningRate);
     const { host, port } = options;
     this.#name = `http ${host}:${port}`;
     this.#users = new ProxyUsers(options.users ?? new Map<string, Password>());
@@ -79,7 +81,7 @@ export class HttpConnectEntrance implements Entrance {
     this.#http.on("clientError", (error, socket) => this.#refuseGarbage(error, socket));
     this.#listener = new TcpListener(
       {
-        log: deps.log,
+        log: this.#log,
         onConnection: (socket) => this.#shakeHands(socket),
         onLimit: (text) => this.#forwarder.countRefusal(text),
       },
@@ -198,7 +200,7 @@ export class HttpConnectEntrance implements Entrance {
 
   #countRefusal(socket: Socket, text: string): void {
     this.#forwarder.countRefusal(text);
-    this.#deps.log.warn("client.connection.refused", {
+    this.#log.warn("client.connection.refused", {
       entrance: this.#name,
       clientPort: socket.remotePort,
       reason: text,

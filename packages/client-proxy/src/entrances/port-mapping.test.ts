@@ -191,6 +191,19 @@ test("more connections than the limit are reset and counted", async () => {
   expect(String(await readAll(first))).toBe("x");
 });
 
+test("a thousand connections at once each get their own bytes, and nothing is left", async () => {
+  const mapping = await started();
+  const clients = await Promise.all(Array.from({ length: 1000 }, () => dial(mapping.address)));
+  const answers = clients.map((client, index) => {
+    client.end(`payload ${index}`);
+    return readAll(client).then(String);
+  });
+  expect(await Promise.all(answers)).toEqual(clients.map((_, index) => `payload ${index}`));
+  await mapping.drained();
+  expect(mapping.describe()).toMatchObject({ open: 0, forwarded: 1000, refused: 0 });
+  await vi.waitFor(() => expect(endServer.sockets.size).toBe(0));
+});
+
 test("a port in use is named together with the mapping, and start may be tried again", async () => {
   const holder = await started();
   const port = Number(/\d+$/.exec(holder.address!)![0]);

@@ -1,5 +1,5 @@
 import type { Clock } from "@culvert/runtime";
-import type { Log } from "@culvert/telemetry";
+import { rateLimited, type Log } from "@culvert/telemetry";
 import { entranceDefaults } from "./entrance-defaults.ts";
 import type { Connector, Entrance, EntranceStatus } from "./entrance.ts";
 import { Forwarder } from "./forwarder.ts";
@@ -41,7 +41,7 @@ export class PortMapping implements Entrance {
     this.#forwarder = new Forwarder(deps, { entrance });
     this.#listener = new TcpListener(
       {
-        log: deps.log,
+        log: rateLimited(deps.log, deps.clock, entranceDefaults.warningRate),
         onConnection: (socket) => {
           void this.#forwarder.forward(socket, options, {
             refused: (refused) => refused.resetAndDestroy(),

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { errorText, formatMillis, TransportError, type Clock, type Millis } from "@culvert/runtime";
-import type { Log } from "@culvert/telemetry";
+import { rateLimited, type Log } from "@culvert/telemetry";
 import { Status } from "@culvert/wire";
 import { answerAndClose } from "./answer-and-close.ts";
 import { ConnectRefused } from "./connect-refused.ts";
@@ -48,6 +48,7 @@ export interface Socks5EntranceOptions {
  */
 export class Socks5Entrance implements Entrance {
   readonly #deps: Socks5EntranceDeps;
+  readonly #log: Log;
   readonly #name: string;
   readonly #users: ProxyUsers;
   readonly #handshakeTimeout: Millis;
@@ -56,6 +57,7 @@ export class Socks5Entrance implements Entrance {
 
   constructor(deps: Socks5EntranceDeps, options: Socks5EntranceOptions) {
     this.#deps = deps;
+    this.#log = rateLimited(deps.log, deps.clock, entranceDefaults.warningRate);
     const { host, port } = options;
     this.#name = `socks5 ${host}:${port}`;
     this.#users = new ProxyUsers(options.users ?? new Map<string, Password>());
@@ -63,7 +65,7 @@ export class Socks5Entrance implements Entrance {
     this.#forwarder = new Forwarder(deps, { entrance: this.#name });
     this.#listener = new TcpListener(
       {
-        log: deps.log,
+        log: this.#log,
         onConnection: (socket) => this.#shakeHands(socket),
         onLimit: (text) => this.#forwarder.countRefusal(text),
       },
@@ -197,7 +199,7 @@ export class Socks5Entrance implements Entrance {
 
   #countRefusal(socket: Socket, text: string): void {
     this.#forwarder.countRefusal(text);
-    this.#deps.log.warn("client.connection.refused", {
+    this.#log.warn("client.connection.refused", {
       entrance: this.#name,
       clientPort: socket.remotePort,
       reason: text,

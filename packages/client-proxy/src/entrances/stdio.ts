@@ -40,12 +40,7 @@ export async function runStdio(
       entrance: "stdio",
       signal: controller.signal,
     });
-    const { stream: far, progress } = connection;
-    const ending = splice(near, far, progress);
-    // An end that came while nobody listened is not announced again.
-    if (near.readableEnded) far.end();
-    if (far.readableEnded) near.end();
-    const result = await ending;
+    const result = await splice(near, connection.stream, connection.progress);
     connection.finished(result);
     return result;
   } catch (error) {

@@ -120,7 +120,7 @@ export class TcpListener {
       );
       const onError = (error: Error): void => reject(this.#listenError(error, host, port));
       server.once("error", onError);
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, backlog }, () => {
         server.off("error", onError);
         // Accepting may fail at any time, for want of descriptors; the listener stays open.
         server.on("error", (error) =>
@@ -194,3 +194,8 @@ function formatAddress(host: string, port: number): string {
 
 /** After this much silence the system asks whether P1 still lives, so that a vanished P1 cannot hold a connection for ever. */
 const keepAliveMs = 60_000;
+/**
+ * Connections the system may hold until we accept them; it takes less where its own limit is lower. Beyond that many at once, a
+ * connecting P1 waits a second for its next try.
+ */
+const backlog = 4096;

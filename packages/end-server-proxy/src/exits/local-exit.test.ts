@@ -132,7 +132,7 @@ test("a target that never answers is a time-out, and its socket is released", as
       return { cancel: () => undefined };
     },
   };
-  // Addresses for documentation lead nowhere; where a router says so at once, the outcome is another.
+  // An address for documentation leads nowhere; no answer of a router can come before the timer below.
   const exit = exitTo({ hole: { kind: "tcp", host: "192.0.2.1", port: 9 } }, { clock });
   const connecting = exit.connect("hole", never);
   expire();

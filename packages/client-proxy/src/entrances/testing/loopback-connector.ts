@@ -46,7 +46,7 @@ export async function startEndServer(serve: (socket: Socket) => void): Promise<E
     socket.once("close", () => sockets.delete(socket));
     serve(tcpByteStream(socket));
   });
-  server.listen(0, "127.0.0.1");
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 });
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
