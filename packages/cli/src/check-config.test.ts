@@ -54,6 +54,15 @@ test("passwords are not shown, and warnings go to standard error", async () => {
   );
 });
 
+test("an engine that would be refused at start is refused here", async () => {
+  const file = join(folder, "relay.yaml");
+  appendFileSync(file, "quic: { engine: quiche }\n");
+  expect((await check(file)).out).toContain("engine: quiche");
+  env["CULVERT_LISTEN"] = "0.0.0.0:30380";
+  await expect(check(file)).rejects.toMatchObject({ code: "refused_engine" });
+  delete env["CULVERT_LISTEN"];
+});
+
 test("a key file that others may read, or that is not there, is refused", async () => {
   chmodSync(join(folder, "relay.key"), 0o644);
   await expect(check(join(folder, "relay.yaml"))).rejects.toMatchObject({

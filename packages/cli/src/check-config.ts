@@ -1,6 +1,8 @@
 import { configWarnings, detectRole, loadConfig, worstCaseMemory } from "@culvert/config";
 import { loadIdentityFile } from "@culvert/identity";
+import { quinnAvailable } from "@culvert/quic";
 import { formatByteSize } from "@culvert/runtime";
+import { chooseListenEngine } from "@culvert/transport";
 import { stringify } from "yaml";
 
 /** Where a command reads its environment and writes its results. */
@@ -11,12 +13,16 @@ export interface CommandIo {
 }
 
 /**
- * Checks a configuration and its key file and prints what they come to.
+ * Checks a configuration, its key file and, of a relay, its engine, and prints what they come to.
  * @throws ConfigError where anything is wrong with either.
  */
 export async function checkConfig(file: string, json: boolean, io: CommandIo): Promise<void> {
   const config = loadConfig(detectRole(file), { file, env: io.env });
   const { peerId } = await loadIdentityFile(config.identity.keyFile);
+  if (config.role === "relay") {
+    for (const { host } of config.listen)
+      chooseListenEngine(config.quic.policy, host, quinnAvailable);
+  }
   const memory = worstCaseMemory(config);
   const warnings = configWarnings(config);
   if (json) {

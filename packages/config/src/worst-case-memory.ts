@@ -71,7 +71,10 @@ function sessionBound(config: DaemonConfig): Bound {
   const clients = config.peers.filter(({ role }) => role === "client").length;
   const known = config.peers.length + clients * config.limits.transientSessionsPerPeer;
   return known <= config.limits.sessions
-    ? { count: known, because: `${known} sessions of ${config.peers.length} peers` }
+    ? {
+        count: known,
+        because: `${plural(known, "session")} of ${plural(config.peers.length, "peer")}`,
+      }
     : { count: config.limits.sessions, because: `${config.limits.sessions} (limits.sessions)` };
 }
 
@@ -83,11 +86,18 @@ function connectionBound(config: DaemonConfig, sessions: number): Bound {
   const clients = config.peers.filter(({ role }) => role === "client").length;
   const perClient = config.limits.connectionsPerClient;
   const count = Math.min(clients * perClient, sessions * config.quic.settings.maxStreams);
-  return { count, because: `${clients} clients x ${perClient} (limits.connectionsPerClient)` };
+  return {
+    count,
+    because: `${plural(clients, "client")} x ${perClient} (limits.connectionsPerClient)`,
+  };
 }
 
 function listeners(config: DaemonConfig): number {
   return config.role === "relay" ? config.listen.length : 1;
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** A connection's tip while it is read, and what Node holds of two streams below their high-water marks. */

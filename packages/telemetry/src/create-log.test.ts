@@ -77,7 +77,7 @@ test("an error is written with its code, data and causes, and a foreign one with
   });
   const log = logTo(lines);
   log.error("daemon.failed", { error: ours });
-  log.error("daemon.fault", { error: new Error("odd") });
+  log.error("daemon.fault", { error: new Error("odd"), cause: "finished" });
   expect(lines.objects[0]!["error"]).toEqual({
     name: "ConfigError",
     message: "cannot read a.yaml",
@@ -85,6 +85,7 @@ test("an error is written with its code, data and causes, and a foreign one with
     data: { file: "a.yaml" },
     cause: { name: "Error", message: "no such file", code: "ENOENT" },
   });
+  expect(lines.objects[1]).toMatchObject({ cause: "finished" });
   expect(lines.objects[1]!["error"]).toHaveProperty("stack", expect.stringContaining("odd"));
 });
 

@@ -38,7 +38,7 @@ export function createLog(options: LogOptions): Log {
       base: { ...fields },
       timestamp: () => `,"time":"${new Date(clock.wallNowMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: describeError, cause: describeError },
+      serializers: { error: describeError },
       redact: { paths: secretPaths, censor: "[redacted]" },
     },
     {

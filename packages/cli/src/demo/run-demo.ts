@@ -14,38 +14,59 @@ import { roundTrip } from "./round-trip.ts";
 /** Runs the demonstration and ends the process; children and folder are gone by then, whatever happened. */
 export async function runDemo(options: { readonly once: boolean }): Promise<void> {
   await endProcessAfter(async () => {
-    const scope = new Scope();
-    const signals = new StopSignals(process, () => undefined);
+    const signals = new StopSignals(process, ignore);
+    const folder = await mkdtemp(join(tmpdir(), "culvert-demo-"));
+    const processes = new Scope();
+    const work = demonstrate(processes, folder, options.once);
+    // A signal during the work ends it by taking its processes away; what the work says to that is no news.
+    const settled = work.then(ignore, ignore);
+    const interrupted = signals.first.then((signal) => {
+      throw new TransportError("aborted", `interrupted by ${signal}`);
+    });
+    interrupted.catch(ignore);
     try {
-      const work = demonstrate(scope, options.once, signals.first);
-      // A signal during the work ends it by taking its processes away; what the work says to that is no news.
-      work.catch(() => undefined);
-      return await Promise.race([work, signals.first.then(() => ExitCode.Failure)]);
+      const children = await Promise.race([work, interrupted]);
+      if (!options.once) await stayUp(children, signals.first);
+      return ExitCode.Ok;
     } finally {
-      await scope.close();
+      await processes.close();
+      await settled;
+      await rm(folder, { recursive: true, force: true });
       signals.release();
     }
   });
 }
 
-async function demonstrate(scope: Scope, once: boolean, stop: Promise<unknown>): Promise<ExitCode> {
+/** Waits for the signal that ends the demonstration, which is no failure then; the end of a process is one. */
+async function stayUp(children: readonly CulvertChild[], stop: Promise<unknown>): Promise<void> {
+  const died = children.map((child) => child.ended.then(() => child));
+  const end = await Promise.race([stop, ...died]);
+  if (end instanceof CulvertChild) throw new TransportError("connection_closed", end.describeEnd());
+}
+
+/** Starts everything, sends data through, and returns what is running. */
+async function demonstrate(
+  processes: Scope,
+  folder: string,
+  once: boolean,
+): Promise<readonly CulvertChild[]> {
   const clock = systemClock;
-  const folder = await mkdtemp(join(tmpdir(), "culvert-demo-"));
-  scope.add(() => rm(folder, { recursive: true, force: true }));
   const children: CulvertChild[] = [];
-  const start = async (what: string, ...args: string[]): Promise<string> => {
+  const start = async (what: string, args: readonly string[]): Promise<string> => {
     const child = new CulvertChild(clock, args);
-    scope.add(() => child.stop());
+    processes.add(() => child.stop());
     children.push(child);
     const line = await child.ready();
     tell(what, line.slice(line.lastIndexOf(" ") + 1));
     return line;
   };
-  const file = (name: string): string => join(folder, name);
+  const withConfig = (role: string, ...more: string[]): string[] => {
+    const quiet = ["--drain", "1s", "--admin", "off", "--log-level", "warn"];
+    return [role, "--config", join(folder, `${role}.yaml`), ...quiet, ...more];
+  };
 
-  const endServer = addressIn(
-    await start("TCP end server (it sends back what it gets)", "demo-end-server"),
-  );
+  const what = "TCP end server (it sends back what it gets)";
+  const endServer = addressIn(await start(what, ["demo-end-server"]));
   await initTrial(folder, {
     relayPort: 30_380,
     listenPort: 0,
@@ -54,28 +75,11 @@ async function demonstrate(scope: Scope, once: boolean, stop: Promise<unknown>):
     clientName: "laptop",
   });
   tell("configurations and keys", folder);
-  const common = ["--drain", "1s", "--admin", "off"];
-  const relay = addressIn(
-    await start(
-      "relay",
-      "relay",
-      "--config",
-      file("relay.yaml"),
-      "--listen",
-      "127.0.0.1:0",
-      ...common,
-    ),
-  );
-  const dial = ["--relay-address", `${relay.host}:${relay.port}`, ...common];
-  await start(
-    "server proxy, attached to the relay as",
-    "server",
-    "--config",
-    file("server.yaml"),
-    ...dial,
-  );
+  const relay = addressIn(await start("relay", withConfig("relay", "--listen", "127.0.0.1:0")));
+  const dial = ["--relay-address", `${relay.host}:${relay.port}`];
+  await start("server proxy, attached to the relay as", withConfig("server", ...dial));
   const client = addressIn(
-    await start("client proxy, listening at", "client", "--config", file("client.yaml"), ...dial),
+    await start("client proxy, listening at", withConfig("client", ...dial)),
   );
 
   const result = await roundTrip({ clock, random: systemRandom }, client, demoBytes);
@@ -85,19 +89,16 @@ async function demonstrate(scope: Scope, once: boolean, stop: Promise<unknown>):
     `${formatByteSize(result.bytes)} each way in ${result.seconds.toFixed(2)} s, ${perSecond}/s`,
   );
   tell("SHA-256 of what was sent and of what came back", `${result.sha256.slice(0, 16)}…, equal`);
-  if (once) return ExitCode.Ok;
-
-  process.stdout.write(`
+  if (!once) {
+    process.stdout.write(`
 Join in from another terminal; what you type comes back through all three hops:
   ${pc.bold(`nc ${client.host} ${client.port}`)}
 and see the connection on its way:
-  ${pc.bold(`culvert status --config ${file("relay.yaml")}`)}
+  ${pc.bold(`culvert status --config ${join(folder, "relay.yaml")}`)}
 Ctrl-C ends everything and removes ${folder}.
 `);
-  const died = children.map((child) => child.ended.then(() => child));
-  const end = await Promise.race([stop, ...died]);
-  if (end instanceof CulvertChild) throw new TransportError("connection_closed", end.describeEnd());
-  return ExitCode.Ok;
+  }
+  return children;
 }
 
 function tell(what: string, value: string): void {
@@ -108,6 +109,10 @@ function addressIn(readyLine: string): { readonly host: string; readonly port: n
   const address = parseHostPort(readyLine.slice(readyLine.lastIndexOf(" ") + 1));
   if (address !== undefined) return address;
   throw new TransportError("refused", `no address in the line: ready ${readyLine}`);
+}
+
+function ignore(): void {
+  // What matters of it is heard elsewhere.
 }
 
 const demoBytes = 16 * 1024 * 1024;
