@@ -26,15 +26,11 @@ export const chiselPeer: Peer = {
       relay,
       server: () =>
         dial(
-          lanes.map(
-            (lane) => `R:127.0.0.1:${relayLanes[lane]}:127.0.0.1:${context.targets[lane]}`,
-          ),
+          lanes.map((lane) => `R:127.0.0.1:${relayLanes[lane]}:127.0.0.1:${context.targets[lane]}`),
         ),
       client: () =>
         dial(
-          lanes.map(
-            (lane) => `127.0.0.1:${context.entrances[lane]}:127.0.0.1:${relayLanes[lane]}`,
-          ),
+          lanes.map((lane) => `127.0.0.1:${context.entrances[lane]}:127.0.0.1:${relayLanes[lane]}`),
         ),
     });
     await context.listening({ host: relayAddress, port: relayPort });

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { Child } from "../../support/child.ts";
+import type { Child } from "../../support/child.ts";
 import { culvert, culvertPath } from "../../support/culvert.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { output } from "../crew.ts";

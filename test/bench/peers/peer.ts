@@ -32,9 +32,9 @@ export interface StartContext {
   /** Two more ports free at the relay. */
   readonly relayLanes: PerLane<number>;
   /** The path of a program named in {@link Peer.programs}. */
-  program(name: string): string;
+  readonly program: (name: string) => string;
   /** Resolves once something takes TCP connections there, as seen from the edge. */
-  listening(address: Address): Promise<void>;
+  readonly listening: (address: Address) => Promise<void>;
 }
 
 /** The processes of a running contender. */

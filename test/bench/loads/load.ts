@@ -1,0 +1,33 @@
+import type { Contender, Surroundings } from "../contender.ts";
+
+/** What one round gave: values by measure id. */
+export type Sample = Readonly<Record<string, number>>;
+
+/** How long and how large the loads are. */
+export interface Sizes {
+  readonly rounds: number;
+  /** Seconds of one iperf3 run; whole. */
+  readonly bulkSeconds: number;
+  readonly echoSeconds: number;
+  readonly connectSeconds: number;
+  readonly idleConnections: number;
+  /** Seconds over which the relay's CPU time is watched. */
+  readonly idleSeconds: number;
+  /** Numbers of open connections at which one more is tried, rising. */
+  readonly openLevels: readonly number[];
+}
+
+/** One load, given to each contender in turn. */
+export interface Load {
+  readonly name: string;
+  /** Programs it needs besides the contender's. */
+  readonly programs: readonly string[];
+  /** Each round starts the contender anew, since memory is measured or much is left behind. */
+  readonly fresh: boolean;
+  /** Rounds, where fewer than {@link Sizes.rounds} will do. */
+  rounds(sizes: Sizes): number;
+  /** False where the contender cannot be measured by it. */
+  fits(contender: Contender): boolean;
+  /** Puts the load on a contender and measures. */
+  measure(contender: Contender, surroundings: Surroundings, sizes: Sizes): Promise<Sample>;
+}

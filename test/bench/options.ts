@@ -1,0 +1,117 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { loads } from "./loads/index.ts";
+import type { Sizes } from "./loads/load.ts";
+
+/** The command line of the bench. */
+export interface Arguments {
+  readonly quick: boolean;
+  readonly growth: boolean;
+  readonly profile: boolean;
+  readonly engine?: "quiche" | "quinn";
+  readonly datagramBytes?: number;
+  readonly path: "loopback" | "veth";
+  readonly loss: number;
+  readonly rounds?: number;
+  /** Names of loads; all unless given. */
+  readonly only?: readonly string[];
+  readonly peer: ReadonlyMap<string, string>;
+  /** False: ours alone. */
+  readonly peers: boolean;
+  readonly json: boolean;
+}
+
+/** Reads the command line; ends the process with a message where it is wrong. */
+export function parseArguments(argv: readonly string[]): Arguments {
+  return new Command("npm run bench --")
+    .description(
+      "Measures Culvert beside other forwarders (at least ssh) on this machine and writes tables, charts and JSON into test/bench/results.",
+    )
+    .option("--quick", "three short rounds, under three minutes in all", false)
+    .option("--growth", "how the cost grows with connections and attached servers instead", false)
+    .option("--profile", "write a CPU profile of each of our processes and sum it up", false)
+    .addOption(new Option("--engine <engine>", "QUIC engine").choices(["quiche", "quinn"]))
+    .option("--datagram-bytes <bytes>", "largest UDP payload of quiche", whole(1_200, 16_383))
+    .addOption(
+      new Option("--path <path>", "what lies between the relay and the rest")
+        .choices(["loopback", "veth"])
+        .default("loopback"),
+    )
+    .option("--loss <percent>", "packets lost on a veth path, each way, by iptables", percent, 0)
+    .option(
+      "--rounds <number>",
+      "rounds of each measure (default 5, or 3 with --quick)",
+      whole(1, 100),
+    )
+    .option(
+      "--only <loads>",
+      `only these, with commas between: ${loads.map(({ name }) => name).join(", ")}; "bulk" stands for all four`,
+      loadNames,
+    )
+    .option("--peer <name=path>", "where a program is (repeatable)", program, new Map())
+    .option("--no-peers", "ours alone")
+    .option("--json", "print the results as JSON instead of tables", false)
+    .parse([...argv])
+    .opts();
+}
+
+/** The sizes of the loads. */
+export function sizesOf({ quick, rounds }: Arguments): Sizes {
+  const sizes = quick ? quickSizes : fullSizes;
+  return rounds === undefined ? sizes : { ...sizes, rounds };
+}
+
+const fullSizes: Sizes = {
+  rounds: 5,
+  bulkSeconds: 4,
+  echoSeconds: 3,
+  connectSeconds: 3,
+  idleConnections: 2_000,
+  idleSeconds: 5,
+  openLevels: [10, 100, 1_000, 10_000],
+};
+
+const quickSizes: Sizes = {
+  rounds: 3,
+  bulkSeconds: 1,
+  echoSeconds: 1,
+  connectSeconds: 1,
+  idleConnections: 2_000,
+  idleSeconds: 3,
+  openLevels: [10, 100, 1_000],
+};
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+function percent(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 50)) throw new InvalidArgumentError("It must be from 0 to 50.");
+  return value;
+}
+
+function loadNames(text: string): readonly string[] {
+  return text.split(",").map((name) => {
+    if (!loads.some((load) => matches(load.name, name))) {
+      throw new InvalidArgumentError(`There is no load ${name}.`);
+    }
+    return name;
+  });
+}
+
+/** Whether a load is meant by a name of `--only`. */
+export function matches(load: string, wanted: string): boolean {
+  return load === wanted || (wanted === "bulk" && load.startsWith("bulk-"));
+}
+
+function program(text: string, before: Map<string, string>): Map<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("It must be NAME=PATH.");
+  return new Map(before).set(text.slice(0, at), text.slice(at + 1));
+}
