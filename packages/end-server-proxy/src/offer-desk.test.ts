@@ -25,7 +25,7 @@ interface Desk {
   readonly dialled: string[];
   readonly targets: Duplex[];
   /** The relay's end of a new stream. */
-  stream(): Duplex;
+  readonly stream: () => Duplex;
 }
 
 function createDesk(exit?: Exit["connect"], maxConnections = 10): Desk {

@@ -109,6 +109,7 @@ export class OfferDesk {
       throw new LimitError(
         "too_many_connections",
         `limits.connections = ${maxConnections} is reached`,
+        { data: { limit: "connections" } },
       );
     }
     const inner = decodeForward(offer.inner);
@@ -153,6 +154,15 @@ export class OfferDesk {
 
   #refuse(stream: ByteStream, offer: Offer | undefined, error: unknown): void {
     const { clock, log, metrics } = this.#deps;
+    if (stream.destroyed) {
+      // Nobody is left to answer.
+      metrics.connectionsRefused.inc({ status: "client_gone" });
+      log.child(offer === undefined ? {} : identifiers(offer)).info("server.connection.refused", {
+        status: "client_gone",
+        reason: errorText(error),
+      });
+      return;
+    }
     const { status, limit } = refusal(error);
     metrics.connectionsRefused.inc({ status: statusName(status) });
     log.child(offer === undefined ? {} : identifiers(offer)).warn("server.connection.refused", {
@@ -170,7 +180,10 @@ function answer(status: StatusCode, text = "", limit = ""): Answer {
 
 function refusal(error: unknown): { status: StatusCode; limit: string } {
   if (error instanceof ExitError) return { status: error.status, limit: "" };
-  if (error instanceof LimitError) return { status: Status.resource_limit, limit: "connections" };
+  if (error instanceof LimitError) {
+    const { limit } = error.data;
+    return { status: Status.resource_limit, limit: typeof limit === "string" ? limit : "" };
+  }
   if (error instanceof WireError) {
     const version = error.code === "unsupported_version";
     return { status: version ? Status.unsupported_version : Status.malformed, limit: "" };

@@ -1,4 +1,3 @@
-export { abortStream } from "./abort-stream.ts";
 export { BoundedQueue } from "./bounded-queue.ts";
 export { formatByteSize, parseByteSize } from "./byte-size.ts";
 export type { ByteStream } from "./byte-stream.ts";
@@ -21,3 +20,4 @@ export { systemRandom, type Random } from "./random.ts";
 export { RetrySchedule, type RetryOptions } from "./retry-schedule.ts";
 export { Scope } from "./scope.ts";
 export { splice, type SpliceProgress, type SpliceResult } from "./splice.ts";
+export { tcpByteStream } from "./tcp-byte-stream.ts";

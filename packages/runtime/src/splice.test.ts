@@ -4,6 +4,7 @@ import { duplexPair, type Duplex, type Readable } from "node:stream";
 import { afterEach, describe, expect, test } from "vitest";
 import { TransportError } from "./errors.ts";
 import { splice, type SpliceResult } from "./splice.ts";
+import { tcpByteStream } from "./tcp-byte-stream.ts";
 
 /** Two joined ends: what the application holds, and what is spliced. */
 interface Ends {
@@ -287,7 +288,7 @@ async function tcpEnds(): Promise<{ outer: Socket; inner: Socket }> {
   server.close();
   outer.on("error", () => undefined);
   opened.push(outer, inner);
-  return { outer, inner };
+  return { outer, inner: tcpByteStream(inner) };
 }
 
 function abort(stream: Duplex): void {

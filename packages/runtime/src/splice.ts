@@ -1,4 +1,3 @@
-import { abortStream } from "./abort-stream.ts";
 import type { ByteStream } from "./byte-stream.ts";
 
 /** What passed through a splice, and how it ended. */
@@ -18,7 +17,7 @@ export interface SpliceProgress {
 
 /**
  * Copies between two streams until both directions have ended: FIN becomes FIN (half-close), back-pressure is passed on, and
- * the first failure of either side aborts both, so that the other end sees a reset and not an end (see {@link abortStream}).
+ * the first failure of either side destroys both, so that the other end sees a reset and not an end.
  * Takes ownership of both streams, in whatever state they are: paused, half-closed, failed or closed. Never rejects; resolves
  * when both are closed. Bytes already buffered in the streams are carried over.
  */
@@ -32,8 +31,8 @@ export function splice(
     let closed = 0;
     const fail = (side: "left" | "right", error: Error): void => {
       failure ??= { side, error };
-      abortStream(left, error);
-      abortStream(right, error);
+      left.destroy(error);
+      right.destroy(error);
     };
     const watch = (side: "left" | "right", stream: ByteStream): void => {
       stream.on("error", (error) => fail(side, error));

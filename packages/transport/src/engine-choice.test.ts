@@ -32,8 +32,8 @@ describe("the engine for an address", () => {
     expect(chooseListenEngine(auto, "::", here).engine).toBe("quinn");
   });
 
-  it.each([
-    ["configured", { ...auto, engine: "quiche" } as EnginePolicy, here],
+  it.each<[string, EnginePolicy, () => boolean]>([
+    ["configured", { ...auto, engine: "quiche" }, here],
     ["all there is", auto, missing],
   ])("refuses a quiche listener off loopback where quiche is %s", (_why, policy, available) => {
     expect(() => chooseListenEngine(policy, "0.0.0.0", available)).toThrow(ConfigError);

@@ -1,8 +1,13 @@
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from "node:net";
-import { errorText, InternalError, systemCode, TransportError } from "@culvert/runtime";
+import {
+  errorText,
+  InternalError,
+  systemCode,
+  tcpByteStream,
+  TransportError,
+} from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import type { EntranceStatus } from "./entrance.ts";
-import { tcpByteStream } from "./tcp-byte-stream.ts";
 
 /** What a {@link TcpListener} needs. */
 export interface TcpListenerDeps {

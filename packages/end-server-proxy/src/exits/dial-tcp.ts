@@ -1,6 +1,6 @@
 import { isIPv6, type LookupFunction, type Socket } from "node:net";
 import { dial, type DialLimits } from "./dial.ts";
-import { tcpByteStream } from "./tcp-byte-stream.ts";
+import { tcpByteStream } from "@culvert/runtime";
 
 /** What to dial over TCP, and how long. */
 export interface DialTcpOptions extends DialLimits {

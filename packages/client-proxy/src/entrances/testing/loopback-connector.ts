@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { SpliceResult } from "@culvert/runtime";
+import { tcpByteStream, type SpliceResult } from "@culvert/runtime";
 import type { ConnectRequest, Connector, ForwardedConnection } from "../entrance.ts";
-import { tcpByteStream } from "../tcp-byte-stream.ts";
 
 /** A {@link Connector} without a relay: it dials a TCP end server on this machine. Records what it was asked. */
 export class LoopbackConnector implements Connector {

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { systemCode, TransportError } from "@culvert/runtime";
+import { systemCode, TransportError } from "./errors.ts";
 
 /**
  * Makes a connected TCP socket keep the contract of ByteStream, and returns that same socket. Node alone breaks it thrice:
