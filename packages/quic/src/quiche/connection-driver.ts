@@ -133,7 +133,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
 
   turn(): void {
     if (this.over) return;
-    const { clock, link } = this.#deps;
+    const { clock, link, socket } = this.#deps;
     const nowMs = clock.now();
     const heard = this.#heard;
     this.#heard = false;
@@ -144,10 +144,14 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       this.#drainPathEvents(undefined);
     }
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
-    if (this.#state.phase === "open") this.#moveStreams(heard, nowMs);
+    if (this.#isOpen()) this.#moveStreams(heard, nowMs);
+    // A listener of a stream may have closed the connection.
     if (this.over) return;
-    const flushed = this.#flush();
-    if (this.#state.phase === "open" && this.streams.finishResets(flushed, nowMs)) this.#flush();
+    let flushed = this.#flush();
+    if (this.#isOpen()) {
+      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) flushed = this.#flush();
+      if (this.streams.finishResets(flushed, nowMs)) this.#flush();
+    }
     // Once more after a fault: quiche tells the peer what was wrong.
     if (link.fault !== undefined) this.#flush();
     if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
@@ -228,7 +232,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       link.ping();
     }
     // No more than can leave now: what quiche holds unsent only grows old.
-    this.streams.send(socket.freeSlots * this.#settings.datagramBytes);
+    this.streams.send(socket.freeSlots);
   }
 
   #flush(limit = Infinity): boolean {
@@ -243,8 +247,10 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       const sent = link.send(slot.buffer);
       if (sent === null) {
         socket.returnSlot(slot);
+        this.streams.window.flushed();
         return true;
       }
+      this.streams.window.sent(sent[0]);
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
     return false;
@@ -301,6 +307,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { link, owner, random, resetTokens } = this.#deps;
     const id = random.bytes(ownIdBytes);
     if (link.offerId(id, resetTokens.numberFor(id))) owner.idAdded(id);
+  }
+
+  /** Asked anew after every call that may have changed it. */
+  #isOpen(): boolean {
+    return this.#state.phase === "open";
   }
 
   #pingDueMs(): number {

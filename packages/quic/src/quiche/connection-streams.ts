@@ -4,6 +4,7 @@ import type { QuicSettings } from "../settings.ts";
 import { connectionClosedError } from "./close-reasons.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { QuicheStream, type StreamOwner } from "./quiche-stream.ts";
+import { SendWindow } from "./send-window.ts";
 import { StreamRemains } from "./stream-remains.ts";
 
 /** What the streams of a connection need of it. */
@@ -19,6 +20,8 @@ export interface StreamsDeps {
 export class ConnectionStreams implements StreamOwner {
   /** Streams the peer opened. */
   readonly accepted: BoundedQueue<QuicStream>;
+  /** What may be handed to quiche now. */
+  readonly window: SendWindow;
   readonly #link: GuardedConnection;
   readonly #settings: QuicSettings;
   readonly #schedule: () => void;
@@ -30,6 +33,8 @@ export class ConnectionStreams implements StreamOwner {
   #ready = new Set<QuicheStream>();
   /** Tried, and held up by flow control until the peer is heard again. */
   #held = new Set<QuicheStream>();
+  /** All bytes are with quiche, FIN is not. */
+  readonly #ending = new Set<QuicheStream>();
   /** The peer was heard since {@link #held} was last tried. */
   #retryHeld = false;
   #probe: Iterator<QuicheStream> | undefined;
@@ -42,6 +47,7 @@ export class ConnectionStreams implements StreamOwner {
     this.#schedule = deps.schedule;
     this.#nextId = deps.isServer ? 1 : 0;
     this.#remains = new StreamRemains(deps.link);
+    this.window = new SendWindow(deps.settings.datagramBytes);
     this.accepted = new BoundedQueue(Math.max(1, deps.settings.maxStreams));
   }
 
@@ -81,12 +87,13 @@ export class ConnectionStreams implements StreamOwner {
   /** Datagrams came in: what was held up may go on, and the peer may have stopped any stream. */
   heard(): void {
     this.#retryHeld = true;
+    this.window.heard();
     this.#unprobed = this.#open.size;
   }
 
-  /** Hands at most `budget` bytes of waiting streams to quiche, in turns of {@link quantumBytes}. */
-  send(budget: number): void {
-    let left = budget;
+  /** Hands bytes of waiting streams to quiche, as many as fit `datagrams` of them, in turns of {@link quantumBytes}. */
+  send(datagrams: number): void {
+    let left = datagrams;
     let tries = maxTriesPerTurn;
     if (this.#ready.size === 0 && this.#retryHeld) {
       this.#retryHeld = false;
@@ -99,15 +106,36 @@ export class ConnectionStreams implements StreamOwner {
         return;
       }
       tries -= 1;
-      const quantum = this.#ready.size === 1 ? left : Math.min(left, quantumBytes);
       this.#ready.delete(stream);
-      const taken = stream.pump(this.#link, quantum, this.#settings.datagramBytes);
-      left -= taken ?? 0;
-      if (!stream.hasToSend) continue;
-      if (taken === undefined) this.#held.add(stream);
+      const fits = this.window.bytesIn(left);
+      const quantum = this.#ready.size === 0 ? fits : Math.min(fits, quantumBytes);
+      const taken = stream.pump(this.#link, quantum, this.window);
+      // quiche puts bytes of one stream into a packet.
+      left -= this.window.datagramsFor(taken);
+      if (stream.awaitsFin) this.#ending.add(stream);
+      if (!stream.hasBytes) continue;
+      if (stream.held) this.#held.add(stream);
       else this.#ready.add(stream);
     }
     if (this.#retryHeld && this.#held.size > 0) this.#schedule();
+  }
+
+  /**
+   * Hands FIN of the next stream that waits for nothing else to quiche. Returns false if there is none that can be sent now.
+   *
+   * To be called only when quiche has nothing left to send, and sent before anything is received: quiche 0.18 takes a stream for
+   * finished, and forgets it, once all bytes are acknowledged, whether its FIN was sent or not.
+   */
+  handOverFin(): boolean {
+    for (const stream of this.#ending) {
+      const capacity = this.#link.streamCapacity(stream.streamId);
+      if (typeof capacity === "number" && !this.window.hasRoomForFin(capacity)) continue;
+      this.#ending.delete(stream);
+      if (!stream.handOverFin(this.#link)) continue;
+      this.window.handed(0);
+      return true;
+    }
+    return false;
   }
 
   /** Sends resets that waited for what was sent before them. Returns whether there is anything new to flush. */
@@ -147,7 +175,8 @@ export class ConnectionStreams implements StreamOwner {
 
   wantsToSend(stream: QuicheStream): void {
     this.#held.delete(stream);
-    this.#ready.add(stream);
+    if (stream.awaitsFin) this.#ending.add(stream);
+    else this.#ready.add(stream);
     this.#schedule();
   }
 
@@ -171,6 +200,7 @@ export class ConnectionStreams implements StreamOwner {
     this.#open.delete(stream.streamId);
     this.#ready.delete(stream);
     this.#held.delete(stream);
+    this.#ending.delete(stream);
     if (!clean && !this.#over) this.#remains.add(stream.streamId);
   }
 
@@ -212,8 +242,8 @@ export class ConnectionStreams implements StreamOwner {
 }
 
 const noBytes = new Uint8Array(0);
-/** Every read goes through this; what is passed on is a copy. */
-const scratch = Buffer.allocUnsafeSlow(256 * 1024);
+/** Every read goes through this; what is passed on is a copy. Its size is what a reader that stops may hold outside quiche. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 /** Bytes one stream sends before the next one has its turn. */
 const quantumBytes = 64 * 1024;
 /** Streams tried for sending in one turn, so that thousands of held-up ones do not hold up the event loop. */

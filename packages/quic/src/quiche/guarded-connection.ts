@@ -127,7 +127,7 @@ export class GuardedConnection {
 
   /** The next event of the connection's paths; these pile up in quiche until they are taken. */
   nextPathEvent(): PathEvent | null {
-    return this.#ask((native) => native.pathEventNext() as PathEvent | null, null);
+    return this.#ask((native) => native.pathEventNext(), null);
   }
 
   /** The next of our connection ids that the peer has given up. */

@@ -2,6 +2,7 @@ import { Duplex } from "node:stream";
 import { TransportError } from "@culvert/runtime";
 import type { PeerReset, QuicStream } from "../engine.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
+import type { SendWindow } from "./send-window.ts";
 
 /** What a {@link QuicheStream} needs of its connection. */
 export interface StreamOwner {
@@ -29,6 +30,7 @@ export class QuicheStream extends Duplex implements QuicStream {
   #chunkBytes = 0;
   #written: ((error?: Error) => void) | undefined;
   #finished: (() => void) | undefined;
+  #held = false;
   /** Node wants bytes. */
   #wanted = false;
   /** quiche has bytes that Node did not want. */
@@ -41,7 +43,12 @@ export class QuicheStream extends Duplex implements QuicStream {
   #receivingAborted = false;
 
   constructor(owner: StreamOwner, streamId: number) {
-    super({ allowHalfOpen: true, highWaterMark: bufferBytes });
+    super({
+      allowHalfOpen: true,
+      // Nothing is read ahead of the reader: what waits, waits in quiche, where it counts against the windows.
+      readableHighWaterMark: 1,
+      writableHighWaterMark: writeBufferBytes,
+    });
     this.#owner = owner;
     this.streamId = streamId;
     this.on("error", () => undefined);
@@ -68,19 +75,32 @@ export class QuicheStream extends Duplex implements QuicStream {
     this.#releaseIfOver();
   }
 
+  /** Whether there are bytes to hand over. */
+  get hasBytes(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /** Whether flow or congestion control ended the last {@link pump}. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Whether all bytes were handed over, and FIN was not. */
+  get awaitsFin(): boolean {
+    return this.#pending === undefined && this.#finished !== undefined;
+  }
+
   /**
-   * Hands bytes to quiche, at most `budget` of them and `packetBytes` to a datagram. Returns how many were taken, or undefined if
-   * quiche takes no more now.
+   * Hands bytes to quiche, at most `budget` of them and what `window` has room for. FIN goes with the last byte if it is known by
+   * now. Returns how many bytes were taken; see also {@link held}.
    */
-  pump(link: GuardedConnection, budget: number, packetBytes: number): number | undefined {
+  pump(link: GuardedConnection, budget: number, window: SendWindow): number {
     let taken = 0;
-    while (taken < budget && this.hasToSend) {
-      const bytes = this.#pending ?? noBytes;
-      // FIN rides with the last bytes if it is known by now.
-      const last = this.writableEnded && this.writableLength === this.#chunkBytes;
+    this.#held = false;
+    while (taken < budget && this.#pending !== undefined) {
+      const bytes = this.#pending;
       if (bytes.length === 0) {
-        if (last && !this.#handOver(link, noBytes, true)) return undefined;
-        this.#completeChunk(last);
+        this.#completeChunk();
         continue;
       }
       const capacity = link.streamCapacity(this.streamId);
@@ -88,51 +108,72 @@ export class QuicheStream extends Duplex implements QuicStream {
         this.handleStopped(capacity.kind === "stopped" ? capacity.code : 0);
         return taken;
       }
-      const room = Math.min(usableBytes(capacity, packetBytes), budget - taken);
-      if (room <= 0) return undefined;
+      const room = window.room(capacity, Math.min(bytes.length, budget - taken));
+      if (room === 0) {
+        this.#held = true;
+        return taken;
+      }
       const part = room < bytes.length ? bytes.subarray(0, room) : bytes;
-      const fin = last && part === bytes;
+      const fin = part === bytes && this.writableEnded && this.writableLength === this.#chunkBytes;
       const sent = link.streamSend(this.streamId, part, fin);
-      if (sent === null) return undefined;
+      if (sent === null) {
+        this.#held = true;
+        return taken;
+      }
       if (typeof sent !== "number") {
         this.handleStopped(sent.kind === "stopped" ? sent.code : 0);
         return taken;
       }
       taken += sent;
-      if (sent < bytes.length) this.#pending = bytes.subarray(sent);
-      else this.#completeChunk(fin);
+      window.handed(sent);
+      if (sent < bytes.length) {
+        this.#pending = bytes.subarray(sent);
+      } else {
+        this.#sendingOver = fin;
+        this.#completeChunk();
+      }
     }
     return taken;
   }
 
-  /** Whether {@link pump} would have something to do. */
-  get hasToSend(): boolean {
-    return this.#pending !== undefined || this.#finished !== undefined;
+  /** Hands FIN alone to quiche; see {@link awaitsFin}. Returns false if the stream was stopped instead. */
+  handOverFin(link: GuardedConnection): boolean {
+    const sent = link.streamSend(this.streamId, noBytes, true);
+    if (typeof sent !== "number") {
+      this.handleStopped(sent?.kind === "stopped" ? sent.code : 0);
+      return false;
+    }
+    const finished = this.#finished;
+    this.#sendingOver = true;
+    this.#finished = undefined;
+    finished?.();
+    return true;
   }
 
-  /** Passes on what quiche has, as far as Node wants it; `scratch` is overwritten. */
+  /** Passes on what quiche has, as far as Node wants it, and learns of a reset in any case; `scratch` is overwritten. */
   drain(link: GuardedConnection, scratch: Buffer): void {
-    this.#unread = true;
-    while (this.#wanted && !this.#receivingOver) {
-      const got = link.streamReceive(this.streamId, scratch);
+    while (!this.#receivingOver) {
+      // A read of nothing takes nothing, but tells of a reset.
+      const got = link.streamReceive(this.streamId, this.#wanted ? scratch : noBytes);
       if (got === null) {
         this.#unread = false;
         return;
       }
       if ("kind" in got) {
-        this.#unread = false;
         this.#handleReset(got.kind === "reset" ? got.code : 0);
         return;
       }
       const [length, fin] = got;
-      if (fin) {
-        this.#receivingOver = true;
-        this.#unread = false;
-      }
+      // An end that is left in quiche would keep the stream there.
+      if (fin && length === 0) link.streamReceive(this.streamId, scratch);
+      if (fin) this.#receivingOver = true;
+      this.#unread = !fin;
       if (length > 0) {
         // Cleared first: push may call _read, whose wish must not be overwritten.
         this.#wanted = false;
         if (this.push(copyOf(scratch, length))) this.#wanted = true;
+      } else if (!fin) {
+        return;
       }
       if (fin && !this.destroyed) this.push(null);
     }
@@ -181,24 +222,13 @@ export class QuicheStream extends Duplex implements QuicStream {
     done(error);
   }
 
-  #handOver(link: GuardedConnection, bytes: Uint8Array, fin: boolean): boolean {
-    const sent = link.streamSend(this.streamId, bytes, fin);
-    if (sent === null) return false;
-    if (typeof sent !== "number") this.handleStopped(sent.kind === "stopped" ? sent.code : 0);
-    return true;
-  }
-
-  #completeChunk(fin: boolean): void {
-    if (fin) this.#sendingOver = true;
+  #completeChunk(): void {
     const written = this.#written;
-    const finished = this.#finished;
     this.#pending = undefined;
     this.#written = undefined;
     this.#chunkBytes = 0;
-    if (fin) this.#finished = undefined;
-    // Node may call _write or _final before these return.
+    // Node may call _write or _final before this returns.
     written?.();
-    if (fin) finished?.();
   }
 
   #handleReset(code: number): void {
@@ -251,22 +281,12 @@ export class QuicheStream extends Duplex implements QuicStream {
   }
 }
 
-/**
- * What of `capacity` can leave in the same turn: headers and authentication tags count against the congestion window too. Bytes
- * that quiche holds unsent when a stream is reset keep the stream from ever being forgotten.
- */
-function usableBytes(capacity: number, packetBytes: number): number {
-  return capacity - Math.ceil(capacity / packetBytes + 1) * packetOverheadBytes;
-}
-
 function copyOf(scratch: Buffer, length: number): Buffer {
   const copy = Buffer.allocUnsafe(length);
   scratch.copy(copy, 0, 0, length);
   return copy;
 }
 
-/** Short header, STREAM frame header and tag: 1 + 20 + 4 + 1 + 3 * 8 + 16, at most. */
-const packetOverheadBytes = 66;
-/** Enough that a reader and a writer of 64 KiB chunks run side by side; taken only when used. */
-const bufferBytes = 256 * 1024;
+/** Enough for a writer of 64 KiB chunks to run on while quiche takes some; used only as far as it is filled. */
+const writeBufferBytes = 256 * 1024;
 const noBytes = new Uint8Array(0);

@@ -26,14 +26,19 @@ export function createTransportConfig(
   // What we send is our own affair; what we can receive does not depend on it.
   config.setMaxSendUdpPayloadSize(settings.datagramBytes);
   config.setMaxRecvUdpPayloadSize(largestDatagramBytes);
-  const streamWindow = Math.min(initialStreamWindowBytes, settings.streamWindowBytes);
-  config.setInitialMaxData(settings.connectionWindowBytes);
-  config.setInitialMaxStreamDataBidiLocal(streamWindow);
-  config.setInitialMaxStreamDataBidiRemote(streamWindow);
+  // quiche 0.18 never gives back the connection's window for what was received and not read before a stream was reset or
+  // stopped, and renews it only while less than half of it is unread: a stalled stream would end in a stalled connection. So the
+  // connection's window is left open, and what it should bound is shared out among the streams instead.
+  config.setInitialMaxData(Number.MAX_SAFE_INTEGER);
+  const share = Math.ceil(settings.connectionWindowBytes / initialShares);
+  const first = Math.min(settings.streamWindowBytes, share, maxInitialWindowBytes);
+  config.setInitialMaxStreamDataBidiLocal(first);
+  config.setInitialMaxStreamDataBidiRemote(first);
+  config.setMaxStreamWindow(
+    Math.min(settings.streamWindowBytes, Math.ceil(settings.connectionWindowBytes / maxShares)),
+  );
   config.setInitialMaxStreamsBidi(settings.maxStreams);
   config.setInitialMaxStreamsUni(0);
-  config.setMaxStreamWindow(settings.streamWindowBytes);
-  config.setMaxConnectionWindow(settings.connectionWindowBytes);
   config.setActiveConnectionIdLimit(maxPaths);
   config.setCcAlgorithmName("cubic");
   config.enableHystart(true);
@@ -42,5 +47,8 @@ export function createTransportConfig(
   return config;
 }
 
-/** Where a stream's receive window starts; it doubles up to its limit while its reader keeps pace. */
-const initialStreamWindowBytes = 1024 * 1024;
+/** How many streams that nobody reads fit the connection's window when they are new. */
+const initialShares = 16;
+/** How many fit it whose windows have grown to the full, as they do while a reader keeps pace. */
+const maxShares = 4;
+const maxInitialWindowBytes = 1024 * 1024;

@@ -11,12 +11,14 @@ export interface TurnTaker {
 export class TurnScheduler {
   #waiting = new Set<TurnTaker>();
   #running = new Set<TurnTaker>();
-  #immediate: NodeJS.Immediate | undefined;
+  #scheduled = false;
 
   /** Asks for a turn; asking again before it comes changes nothing. */
   schedule(taker: TurnTaker): void {
     this.#waiting.add(taker);
-    this.#immediate ??= setImmediate(this.#run);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#run);
   }
 
   /** Takes back a request. */
@@ -26,7 +28,7 @@ export class TurnScheduler {
   }
 
   readonly #run = (): void => {
-    this.#immediate = undefined;
+    this.#scheduled = false;
     [this.#waiting, this.#running] = [this.#running, this.#waiting];
     try {
       for (const taker of this.#running) {
