@@ -8,7 +8,7 @@ import { publicKeyFromProtobuf } from "./protobuf.ts";
 /**
  * Proves whose certificate this is: it is valid now (give or take `clockSkewMs`), signs itself, and carries a libp2p
  * extension in which an Ed25519 host key vouches for the certificate's key (github.com/libp2p/specs, tls/tls.md). `der` is the
- * one certificate the peer sent, untrusted. Takes about 0.3 ms.
+ * one certificate the peer sent, untrusted. Takes about 0.5 ms.
  * @throws TransportError `handshake_failed` saying what is wrong, and nothing else, whatever the bytes.
  */
 export function verifyPeerCertificate(der: Uint8Array, wallNowMs: number): PeerId {

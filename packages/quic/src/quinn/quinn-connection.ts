@@ -13,6 +13,8 @@ import type { QuicConnection, QuicConnectionStats, QuicStream, UdpAddress } from
 import type { QuicSettings } from "../settings.ts";
 import type { NativeConnection, NativeStream } from "./addon.ts";
 import { closeReasonFromQuinn } from "./from-quinn.ts";
+import { connectionBytes, maxStreams } from "./native-config.ts";
+import { NativeWeight } from "./native-weight.ts";
 import { QuinnStream, type StreamOwner } from "./quinn-stream.ts";
 import type { RemotePeer } from "./remote-address.ts";
 import { StreamOpenings } from "./stream-openings.ts";
@@ -33,6 +35,8 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
   readonly remote: UdpAddress;
   readonly streams: BoundedQueue<QuicStream>;
   readonly closed: Promise<CloseReason>;
+  /** Of the native connection. */
+  readonly weight: NativeWeight;
   readonly #native: NativeConnection;
   readonly #clock: Clock;
   readonly #options: QuinnConnectionOptions;
@@ -44,11 +48,12 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
 
   constructor(native: NativeConnection, clock: Clock, options: QuinnConnectionOptions) {
     this.#native = native;
+    this.weight = new NativeWeight(connectionBytes(options.settings));
     this.#clock = clock;
     this.#options = options;
     this.peer = options.peer;
     this.remote = options.remote;
-    this.streams = new BoundedQueue(Math.max(1, options.settings.maxStreams));
+    this.streams = new BoundedQueue(Math.max(1, maxStreams(options.settings)));
     this.closed = new Promise((resolve) => (this.#settle = resolve));
     this.#traffic = new TrafficCounters(() => native.stats());
     this.#openings = new StreamOpenings(
@@ -116,7 +121,7 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
     if (this.streams.push(stream)) return;
     stream.destroy(
       new LimitError("queue_full", "nobody takes the peer's streams", {
-        data: { limit: this.#options.settings.maxStreams },
+        data: { limit: maxStreams(this.#options.settings) },
       }),
     );
   }

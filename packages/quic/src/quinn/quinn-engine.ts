@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import { TransportError, withDeadline } from "@culvert/runtime";
 import type {
   DialOptions,
@@ -8,8 +7,9 @@ import type {
   QuicEngine,
   QuicListener,
 } from "../engine.ts";
-import { loadAddon, type NativeClient, type NativeConnection, type NativeServer } from "./addon.ts";
-import { dialErrorFromQuinn, formatAddress, listenErrorFromQuinn } from "./from-quinn.ts";
+import { loadAddon, type NativeConnection, type NativeServer } from "./addon.ts";
+import { DialSocket } from "./dial-socket.ts";
+import { formatAddress, listenErrorFromQuinn } from "./from-quinn.ts";
 import { createNativeConfig } from "./native-config.ts";
 import { QuinnConnection } from "./quinn-connection.ts";
 import { QuinnListener } from "./quinn-listener.ts";
@@ -21,7 +21,8 @@ import { smallBufferWarning } from "./socket-buffers.ts";
  * loaded at the first listen or dial, which throw TransportError `engine_missing` where it is not installed.
  *
  * What this engine cannot do: codes of resets and closes are 0; Retry and connection migration do not exist, so a peer whose
- * address changes must dial again; a peer's half-open handshake ends with the idle time-out, not the handshake time-out.
+ * address changes must dial again; a peer's half-open handshake ends with the idle time-out, not the handshake time-out; a peer
+ * may open 4,096 streams at most; when the peer learns of an aborted stream is told at QuinnStream.
  */
 export function createQuinnEngine(deps: EngineDeps): QuicEngine {
   return new QuinnEngine(deps);
@@ -53,7 +54,7 @@ class QuinnEngine implements QuicEngine {
 
   async dial(options: DialOptions): Promise<QuicConnection> {
     const { address, settings, signal } = options;
-    const client = createClient(options);
+    const socket = new DialSocket(options);
     try {
       const native = await withDeadline(
         {
@@ -63,16 +64,16 @@ class QuinnEngine implements QuicEngine {
           signal,
           discard: (late) => late.abort(),
         },
-        () => connect(client, options),
+        () => socket.connect(),
       );
-      return this.#establish(native, client, options);
+      return this.#establish(native, socket, options);
     } catch (error) {
-      client.abort();
+      socket.close();
       throw error;
     }
   }
 
-  #establish(native: NativeConnection, client: NativeClient, options: DialOptions): QuicConnection {
+  #establish(native: NativeConnection, socket: DialSocket, options: DialOptions): QuicConnection {
     const { address, expectedPeer, settings } = options;
     const actual = remoteId(native.remoteMultiaddr());
     if (actual !== expectedPeer) {
@@ -87,7 +88,7 @@ class QuinnEngine implements QuicEngine {
       peer: expectedPeer,
       remote: address,
       settings,
-      release: () => client.abort(),
+      release: () => socket.close(),
     });
   }
 
@@ -96,29 +97,5 @@ class QuinnEngine implements QuicEngine {
     this.#buffersChecked = true;
     const warning = await smallBufferWarning(wantedBytes);
     if (warning !== undefined) this.#deps.warn(warning);
-  }
-}
-
-/** Each dial has a socket of its own: the addon cannot give up a dial but by closing its socket. */
-function createClient({ address, identity, settings }: DialOptions): NativeClient {
-  const addon = loadAddon();
-  const version = isIP(address.host);
-  if (version === 0) {
-    throw new TransportError("dial_failed", `${formatAddress(address)} is no IP address`, {
-      data: { ...address },
-    });
-  }
-  try {
-    return new addon.Client(createNativeConfig(addon, identity, settings), version === 4 ? 0 : 1);
-  } catch (error) {
-    throw dialErrorFromQuinn(error, address);
-  }
-}
-
-async function connect(client: NativeClient, { address }: DialOptions): Promise<NativeConnection> {
-  try {
-    return await client.outboundConnection(address.host, address.port);
-  } catch (error) {
-    throw dialErrorFromQuinn(error, address);
   }
 }

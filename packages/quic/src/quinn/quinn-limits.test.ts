@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once, setMaxListeners } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { generateIdentity } from "@culvert/identity";
 import { millis, systemClock, systemRandom } from "@culvert/runtime";
@@ -228,6 +229,21 @@ describe.skipIf(!quinnAvailable())(`quinn engine${reason}`, () => {
     for (const { text } of small) expect(text).toContain("sysctl -w net.core.rmem_default=");
   });
 
+  it.skipIf(process.platform !== "linux")(
+    "does not pile up sockets when it dials again and again",
+    async () => {
+      const listener = await listen();
+      for (let count = 0; count < 150; count += 1) {
+        const connection = await dial(listener.address.port);
+        connection.close(over);
+        await connection.closed;
+        // What the test itself refers to is not freed.
+        cleanups.pop();
+      }
+      await waitUntil(() => openSockets() < 75, { what: "sockets to be freed" });
+    },
+  );
+
   it("keeps no process alive that has closed everything", async () => {
     const child = spawn(
       process.execPath,
@@ -242,6 +258,16 @@ describe.skipIf(!quinnAvailable())(`quinn engine${reason}`, () => {
     expect({ code, output }).toEqual({ code: 0, output: "closed everything\n" });
   });
 });
+
+function openSockets(): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+    } catch {
+      return false;
+    }
+  }).length;
+}
 
 const silentPeers = 40;
 

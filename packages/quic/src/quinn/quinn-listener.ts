@@ -27,11 +27,11 @@ export class QuinnListener implements QuicListener {
     this.#clock = clock;
     this.#options = options;
     this.address = { host: options.address.host, port: native.port() };
-    const slots = Math.min(Math.max(1, options.settings.maxHalfOpen), maxHandshakeSlots);
-    this.connections = new BoundedQueue(slots);
+    const maxHalfOpen = Math.max(1, options.settings.maxHalfOpen);
+    this.connections = new BoundedQueue(maxHalfOpen);
     // One acceptance covers a whole handshake, so as many handshakes as there are pending acceptances can be under way: with
     // few, a few silent peers would keep everybody else out.
-    for (let slot = 0; slot < slots; slot += 1) this.#acceptNext();
+    for (let slot = Math.min(maxHalfOpen, maxHandshakes); slot > 0; slot -= 1) this.#acceptNext();
   }
 
   stats(): QuicListenerStats {
@@ -117,7 +117,7 @@ export class QuinnListener implements QuicListener {
   }
 }
 
-/** Each costs about 2 KiB. */
-const maxHandshakeSlots = 4_096;
+/** Handshakes under way at a time, each with up to 384 KiB; what comes on top waits inside quinn, which bounds it. */
+const maxHandshakes = 256;
 /** Draining takes three times the probe time-out (RFC 9000 §10.2), and unfinished handshakes have a long one. */
 const maxClose = millis(2_000);
