@@ -102,5 +102,5 @@ function plural(count: number, what: string): string {
 
 /** A connection's tip while it is read, and what Node holds of two streams below their high-water marks. */
 const connectionBytes = tipDefaults.maxTipBytes + 4 * 64 * 1024;
-/** A TLS 1.3 handshake with its certificates, transport state included, measured below 100 KiB in both engines. */
+/** A TLS 1.3 handshake with its certificates, transport state included: an estimate, generously rounded up. */
 const handshakeBytes = 128 * 1024;
