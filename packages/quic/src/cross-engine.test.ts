@@ -14,7 +14,7 @@ const people = () => ({
 engineCompliance({
   name: "quinn dials quiche",
   skip,
-  lacks: ["reset_codes", "close_reasons", "close_blame"],
+  lacks: ["reset_codes", "close_reasons"],
   setup: () => ({
     server: createQuicheEngine(deps),
     client: createQuinnEngine(deps),
@@ -25,7 +25,7 @@ engineCompliance({
 engineCompliance({
   name: "quiche dials quinn",
   skip,
-  lacks: ["reset_codes", "close_reasons", "close_blame"],
+  lacks: ["reset_codes", "close_reasons"],
   setup: () => ({
     server: createQuinnEngine(deps),
     client: createQuicheEngine(deps),
