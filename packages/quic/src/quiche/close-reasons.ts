@@ -5,6 +5,9 @@ import type { StatedError } from "./guarded-connection.ts";
 /** The error code of every CONNECTION_CLOSE of the application; the reason phrase tells the rest. */
 export const applicationCloseCode = 0;
 
+/** Code of the reason when quiche itself failed. */
+export const engineFault = "engine_fault";
+
 /** The reason phrase for a reason: `code: text`, cut to what fits any datagram together with the frame around it. */
 export function encodeReason({ code, text }: CloseReason): Uint8Array {
   const phrase = Buffer.from(`${code}: ${text}`);
@@ -33,7 +36,7 @@ export function reasonFromQuiche(facts: {
   }
   if (fault !== undefined) {
     const word = fault.kind === "other" ? fault.text : fault.kind;
-    return { by: "us", code: "engine_fault", text: `quiche failed: ${oneLine(word)}` };
+    return { by: "us", code: engineFault, text: `quiche failed: ${oneLine(word)}` };
   }
   return { by: "peer-stack", code: "stateless_reset", text: "the peer does not know us any more" };
 }

@@ -4,22 +4,27 @@ import {
   formatMillis,
   millis,
   systemCode,
-  TransportError,
   type Clock,
   type CloseReason,
   type Random,
   type Timer,
 } from "@culvert/runtime";
-import { verifyPeerCertificate, type PeerId } from "@culvert/identity";
+import type { PeerId } from "@culvert/identity";
 import type { DatagramDropReason, QuicConnectionStats, UdpAddress } from "../engine.ts";
 import type { QuicSettings } from "../settings.ts";
-import { applicationCloseCode, encodeReason, reasonFromQuiche } from "./close-reasons.ts";
+import {
+  applicationCloseCode,
+  encodeReason,
+  engineFault,
+  reasonFromQuiche,
+} from "./close-reasons.ts";
 import { ConnectionStreams } from "./connection-streams.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { ownIdBytes } from "./packet-header.ts";
 import type { PeerPaths } from "./peer-paths.ts";
+import { provePeer } from "./prove-peer.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
-import { alpn } from "./transport-config.ts";
+import { largestCongestionWindow } from "./transport-config.ts";
 import type { TurnScheduler, TurnTaker } from "./turn-scheduler.ts";
 import type { SlotWaiter, UdpSocket } from "./udp-socket.ts";
 
@@ -33,6 +38,8 @@ export interface DriverDeps {
   readonly paths: PeerPaths;
   readonly resetTokens: ResetTokens;
   readonly owner: DriverOwner;
+  /** Tells the operator that quiche failed in a way no peer should be able to cause. */
+  readonly warnOfFault: (text: string) => void;
 }
 
 /** Who hears of a connection's life. */
@@ -65,6 +72,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #heardMs: number;
   #pingedMs: number;
   #sweptMs: number;
+  #windowLimited = false;
   #timer: Timer | undefined;
   #timerAtMs = 0;
   #timerFired = false;
@@ -133,7 +141,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
 
   turn(): void {
     if (this.over) return;
-    const { clock, link, socket } = this.#deps;
+    const { clock, link } = this.#deps;
     const nowMs = clock.now();
     const heard = this.#heard;
     this.#heard = false;
@@ -145,15 +153,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     }
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
-    // A listener of a stream may have closed the connection.
-    if (this.over) return;
-    let flushed = this.#flush();
-    if (this.#isOpen()) {
-      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) flushed = this.#flush();
-      if (this.streams.finishResets(flushed, nowMs)) this.#flush();
-    }
-    // Once more after a fault: quiche tells the peer what was wrong.
-    if (link.fault !== undefined) this.#flush();
+    this.#sendAll(nowMs);
+    // Listeners of streams ran meanwhile, and may have closed the connection.
+    if (this.#hasEnded()) return;
     if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
     else this.#armTimer(nowMs);
   }
@@ -177,7 +179,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 
   #shakeHands(deadlineMs: number, nowMs: number): void {
-    const { link, owner } = this.#deps;
+    const { clock, link, owner } = this.#deps;
     if (link.isOver()) return;
     if (!link.isEstablished()) {
       if (nowMs < deadlineMs) return;
@@ -187,7 +189,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     }
     let peer: PeerId;
     try {
-      peer = this.#provePeer();
+      peer = provePeer(link, clock.wallNowMs());
     } catch (error) {
       const text = errorText(error);
       this.close(
@@ -201,20 +203,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     owner.established(peer);
   }
 
-  #provePeer(): PeerId {
-    const { clock, link } = this.#deps;
-    const protocol = link.protocol();
-    if (protocol !== alpn) {
-      throw new TransportError("handshake_failed", `the peer speaks "${protocol}", not ${alpn}`);
-    }
-    const [certificate, ...more] = link.peerCertificates();
-    if (certificate === undefined || more.length > 0) {
-      const count = certificate === undefined ? 0 : 1 + more.length;
-      throw new TransportError("handshake_failed", `the peer sent ${count} certificates, not 1`);
-    }
-    return verifyPeerCertificate(certificate, clock.wallNowMs());
-  }
-
   #moveStreams(heard: boolean, nowMs: number): void {
     const { link, socket } = this.#deps;
     this.streams.receive();
@@ -226,13 +214,27 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       this.#sweptMs = nowMs;
       this.streams.sweep();
     }
-    if (this.over) return;
+    if (this.#hasEnded()) return;
     if (nowMs >= this.#pingDueMs()) {
       this.#pingedMs = nowMs;
       link.ping();
     }
     // No more than can leave now: what quiche holds unsent only grows old.
-    this.streams.send(socket.freeSlots);
+    this.#windowLimited = this.streams.send(socket.freeSlots);
+  }
+
+  #sendAll(nowMs: number): void {
+    if (this.over) return;
+    const { link, socket } = this.#deps;
+    let flushed = this.#flush();
+    if (this.#isOpen()) {
+      if (flushed && this.#windowLimited) this.#claimWindowLimited();
+      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) flushed = this.#flush();
+      if (this.streams.finishResets(flushed, nowMs)) this.#flush();
+      this.streams.endTurn();
+    }
+    // Once more after a fault: quiche tells the peer what was wrong.
+    if (link.fault !== undefined) this.#flush();
   }
 
   #flush(limit = Infinity): boolean {
@@ -256,6 +258,18 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     return false;
   }
 
+  #claimWindowLimited(): void {
+    const { link, paths, socket } = this.#deps;
+    this.#windowLimited = false;
+    const windowBytes = link.activePath()?.congestionWindowBytes ?? Infinity;
+    if (windowBytes >= largestCongestionWindow(this.#settings)) return;
+    const slot = socket.takeSlot();
+    if (slot === undefined) return;
+    const length = link.claimWindowLimited(slot.buffer);
+    if (length > 0) socket.send(slot, length, paths.remote);
+    else socket.returnSlot(slot);
+  }
+
   #endByQuiche(): void {
     const { link } = this.#deps;
     const reason = reasonFromQuiche({
@@ -264,6 +278,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       timedOut: link.isTimedOut(),
       fault: link.fault,
     });
+    if (reason.code === engineFault) this.#deps.warnOfFault(reason.text);
     if (reason.by === "timeout" && this.#networkError !== undefined) {
       const text = errorText(this.#networkError);
       this.#end({ by: "network", code: "unreachable", text }, this.#networkError);
@@ -309,9 +324,13 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (link.offerId(id, resetTokens.numberFor(id))) owner.idAdded(id);
   }
 
-  /** Asked anew after every call that may have changed it. */
+  /** Methods, so that they are asked anew after every call that may have changed the state. */
   #isOpen(): boolean {
     return this.#state.phase === "open";
+  }
+
+  #hasEnded(): boolean {
+    return this.#state.phase === "over";
   }
 
   #pingDueMs(): number {

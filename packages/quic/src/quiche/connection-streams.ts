@@ -35,6 +35,9 @@ export class ConnectionStreams implements StreamOwner {
   #held = new Set<QuicheStream>();
   /** All bytes are with quiche, FIN is not. */
   readonly #ending = new Set<QuicheStream>();
+  /** Streams whose FIN went alone in this turn, and those whose FIN is to go again. */
+  #finSent: number[] = [];
+  #finAgain: number[] = [];
   /** The peer was heard since {@link #held} was last tried. */
   #retryHeld = false;
   #probe: Iterator<QuicheStream> | undefined;
@@ -91,19 +94,23 @@ export class ConnectionStreams implements StreamOwner {
     this.#unprobed = this.#open.size;
   }
 
-  /** Hands bytes of waiting streams to quiche, as many as fit `datagrams` of them, in turns of {@link quantumBytes}. */
-  send(datagrams: number): void {
+  /**
+   * Hands bytes of waiting streams to quiche, as many as fit `datagrams` of them, in turns of {@link quantumBytes}. Returns whether
+   * some were, and more would have been if a window had had room for them.
+   */
+  send(datagrams: number): boolean {
     let left = datagrams;
+    let held = false;
     let tries = maxTriesPerTurn;
     if (this.#ready.size === 0 && this.#retryHeld) {
       this.#retryHeld = false;
       [this.#ready, this.#held] = [this.#held, this.#ready];
     }
     for (const stream of this.#ready) {
-      if (left <= 0) return;
+      if (left <= 0) return false;
       if (tries === 0) {
         this.#schedule();
-        return;
+        break;
       }
       tries -= 1;
       this.#ready.delete(stream);
@@ -114,10 +121,12 @@ export class ConnectionStreams implements StreamOwner {
       left -= this.window.datagramsFor(taken);
       if (stream.awaitsFin) this.#ending.add(stream);
       if (!stream.hasBytes) continue;
+      held ||= stream.held;
       if (stream.held) this.#held.add(stream);
       else this.#ready.add(stream);
     }
     if (this.#retryHeld && this.#held.size > 0) this.#schedule();
+    return held && left < datagrams;
   }
 
   /**
@@ -127,15 +136,34 @@ export class ConnectionStreams implements StreamOwner {
    * finished, and forgets it, once all bytes are acknowledged, whether its FIN was sent or not.
    */
   handOverFin(): boolean {
+    const again = this.#finAgain.pop();
+    if (again !== undefined) {
+      this.window.handed(0);
+      return typeof this.#link.streamSend(again, noBytes, true) === "number";
+    }
     for (const stream of this.#ending) {
       const capacity = this.#link.streamCapacity(stream.streamId);
       if (typeof capacity === "number" && !this.window.hasRoomForFin(capacity)) continue;
       this.#ending.delete(stream);
       if (!stream.handOverFin(this.#link)) continue;
       this.window.handed(0);
+      this.#finSent.push(stream.streamId);
       return true;
     }
     return false;
+  }
+
+  /**
+   * Ends a turn. On a path that loses datagrams, each FIN that went alone goes once more in the next turn: quiche 0.18 may have
+   * forgotten the stream by the time it would find it lost.
+   */
+  endTurn(): void {
+    if (this.#finSent.length === 0) return;
+    if ((this.#link.stats()?.lost ?? 0) > 0) {
+      this.#finAgain = this.#finSent;
+      this.#schedule();
+    }
+    this.#finSent = [];
   }
 
   /** Sends resets that waited for what was sent before them. Returns whether there is anything new to flush. */

@@ -13,6 +13,8 @@ export interface EngineParts {
   readonly scheduler: TurnScheduler;
   /** The certificate of an identity; made once. */
   certificateOf(identity: Identity): Promise<TlsCertificate>;
+  /** Warns that quiche failed in a way no peer should be able to cause. */
+  warnOfFault(text: string): void;
   /** Warns, once, if the kernel gave a socket less than the settings ask. */
   checkBuffers(socket: UdpSocket, settings: QuicSettings): void;
 }

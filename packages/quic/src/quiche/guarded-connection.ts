@@ -1,4 +1,10 @@
-import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
+import type {
+  PathEvent,
+  RecvInfo,
+  SendInfo,
+  Shutdown,
+  Stats,
+} from "@matrixai/quic/native/types.js";
 import { millis, type Millis } from "@culvert/runtime";
 import type { NativeConnection } from "./binding.ts";
 import { quicheFault, type QuicheFault } from "./errors.ts";
@@ -13,10 +19,10 @@ export interface StatedError {
   readonly reason: string;
 }
 
-/** Round trip and address of the path in use. */
+/** What quiche knows of the path in use. */
 export interface ActivePath {
   readonly rttMs: number;
-  readonly lost: number;
+  readonly congestionWindowBytes: number;
 }
 
 /**
@@ -59,6 +65,16 @@ export class GuardedConnection {
     }
   }
 
+  /**
+   * Tells quiche that the congestion window, and not us, ended the last flight, so that it lets the window grow. quiche concludes
+   * that by itself only from bytes it holds and cannot send. Returns the length of a datagram it wrote into `out` nevertheless.
+   */
+  claimWindowLimited(out: Uint8Array): number {
+    this.ping();
+    // Too small for any packet with a connection id of 8 bytes or more, which quiche takes for a full window.
+    return this.send(out.subarray(0, tooSmallBytes))?.[0] ?? 0;
+  }
+
   /** Reads a stream into `out`: how much, and whether that was the end; null when there is nothing now. */
   streamReceive(
     streamId: number,
@@ -92,7 +108,7 @@ export class GuardedConnection {
   /** Resets (Write) or stops (Read) a stream. Where there is nothing to shut down, nothing happens. */
   streamShutdown(streamId: number, side: keyof typeof ShutdownSide, code: number): void {
     try {
-      this.#native.streamShutdown(streamId, ShutdownSide[side] as never, code);
+      this.#native.streamShutdown(streamId, ShutdownSide[side] as Shutdown, code);
     } catch {
       // The stream is gone, which is what was asked for.
     }
@@ -200,7 +216,7 @@ export class GuardedConnection {
   activePath(): ActivePath | undefined {
     const paths = this.#ask((native) => native.pathStats(), []);
     const path = paths.find(({ active }) => active) ?? paths[0];
-    return path === undefined ? undefined : { rttMs: path.rtt, lost: path.lost };
+    return path === undefined ? undefined : { rttMs: path.rtt, congestionWindowBytes: path.cwnd };
   }
 
   #ask<T>(call: (native: NativeConnection) => T, otherwise: T): T {
@@ -234,3 +250,5 @@ function stated(
 
 const noStreams: readonly number[] = [];
 const noBytes = new Uint8Array(0);
+/** The longest short header fits, its packet number and tag do not: 1 + 20 <= 24 < 1 + 8 + 1 + 16. */
+const tooSmallBytes = 24;

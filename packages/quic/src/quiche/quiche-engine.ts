@@ -80,6 +80,7 @@ class QuicheEngine implements QuicEngine {
       random: this.#deps.random,
       scheduler: this.#scheduler,
       certificateOf: (identity) => this.#certificateOf(identity),
+      warnOfFault: (text) => this.#deps.warn({ code: "engine_fault", text, data: {} }),
       checkBuffers: (socket, settings) => this.#checkBuffers(socket, settings),
     }));
     return this.#parts;

@@ -47,6 +47,18 @@ export function createTransportConfig(
   return config;
 }
 
+/**
+ * The congestion window is not let grow beyond this, bytes. Between two processes of one machine a larger one only overflows the
+ * socket's buffer and delays what comes after; elsewhere it is what a peer can make us send by acknowledging what it never got.
+ */
+export function largestCongestionWindow(settings: QuicSettings): number {
+  return settings.datagramBytes > largestFrameBytes
+    ? Math.ceil(settings.socketBufferBytes / 2)
+    : settings.streamWindowBytes;
+}
+
+/** Ethernet carries no more, not even in jumbo frames: larger datagrams stay on the machine. */
+const largestFrameBytes = 9216;
 /** How many streams that nobody reads fit the connection's window when they are new. */
 const initialShares = 16;
 /** How many fit it whose windows have grown to the full, as they do while a reader keeps pace. */
