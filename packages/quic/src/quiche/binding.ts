@@ -3,6 +3,7 @@ import type {
   ConfigConstructor,
   Connection,
   ConnectionConstructor,
+  PathEvent,
 } from "@matrixai/quic/native/types.js";
 
 /** The part of the native quiche binding that Culvert uses. */
@@ -21,7 +22,11 @@ export interface QuicheBinding {
 }
 
 /** A quiche connection as the binding gives it: any call may throw. See {@link GuardedConnection}. */
-export type NativeConnection = Connection;
+export interface NativeConnection extends Omit<Connection, "streamShutdown" | "pathEventNext"> {
+  /** Direction 0 is reading, 1 is writing. */
+  streamShutdown(streamId: number, direction: number, code: number): unknown;
+  pathEventNext(): PathEvent | null;
+}
 
 /**
  * Loads the native binding.

@@ -146,14 +146,16 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const heard = this.#heard;
     this.#heard = false;
     if (heard) this.#heardMs = nowMs;
-    if (this.#timerFired) {
-      this.#timerFired = false;
+    const timerFired = this.#timerFired;
+    this.#timerFired = false;
+    if (timerFired) {
       link.onTimeout();
       this.#drainPathEvents(undefined);
     }
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
     this.#sendAll(nowMs);
+    if (timerFired) this.#probeOldPaths();
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
     if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
@@ -256,6 +258,22 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
     return false;
+  }
+
+  /**
+   * Sends the probes of paths the peer has left to where it is now. quiche 0.18 finds out what was lost on a path only when
+   * something sent on it is acknowledged, and on a path that is dead nothing ever would be.
+   */
+  #probeOldPaths(): void {
+    const { link, paths, socket } = this.#deps;
+    if (!this.#isOpen()) return;
+    for (const path of paths.others()) {
+      const slot = socket.takeSlot();
+      if (slot === undefined) return;
+      const length = link.sendOnPath(slot.buffer, path);
+      if (length > 0) socket.send(slot, length, paths.remote);
+      else socket.returnSlot(slot);
+    }
   }
 
   #claimWindowLimited(): void {

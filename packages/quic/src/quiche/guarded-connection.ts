@@ -1,10 +1,4 @@
-import type {
-  PathEvent,
-  RecvInfo,
-  SendInfo,
-  Shutdown,
-  Stats,
-} from "@matrixai/quic/native/types.js";
+import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
 import { millis, type Millis } from "@culvert/runtime";
 import type { NativeConnection } from "./binding.ts";
 import { quicheFault, type QuicheFault } from "./errors.ts";
@@ -65,6 +59,12 @@ export class GuardedConnection {
     }
   }
 
+  /** Writes the next datagram of one path into `out`. Returns its length, 0 when there is none now. */
+  sendOnPath(out: Uint8Array, { from, to }: RecvInfo): number {
+    // Named from the receiver's end of it.
+    return this.#ask((native) => native.sendOnPath(out, to, from)?.[0] ?? 0, 0);
+  }
+
   /**
    * Tells quiche that the congestion window, and not us, ended the last flight, so that it lets the window grow. quiche concludes
    * that by itself only from bytes it holds and cannot send. Returns the length of a datagram it wrote into `out` nevertheless.
@@ -108,7 +108,7 @@ export class GuardedConnection {
   /** Resets (Write) or stops (Read) a stream. Where there is nothing to shut down, nothing happens. */
   streamShutdown(streamId: number, side: keyof typeof ShutdownSide, code: number): void {
     try {
-      this.#native.streamShutdown(streamId, ShutdownSide[side] as Shutdown, code);
+      this.#native.streamShutdown(streamId, ShutdownSide[side], code);
     } catch {
       // The stream is gone, which is what was asked for.
     }

@@ -63,6 +63,12 @@ export class PeerPaths {
     }
   }
 
+  /** The paths the peer has left, or is not on yet. */
+  others(): readonly RecvInfo[] {
+    if (this.#known.length === 1) return noPaths;
+    return this.#known.filter((path) => path !== this.#current).map(({ info }) => info);
+  }
+
   /** The socket's address for a destination that quiche names. */
   destination(to: UdpAddress): UdpAddress {
     if (sameAddress(this.#current.info.from, to)) return this.#current.remote;
@@ -87,6 +93,8 @@ export class PeerPaths {
     return true;
   }
 }
+
+const noPaths: readonly RecvInfo[] = [];
 
 function sameAddress(left: UdpAddress, right: UdpAddress): boolean {
   return left.port === right.port && left.host === right.host;

@@ -1,0 +1,174 @@
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { afterEach, expect, test } from "vitest";
+import { generateIdentity } from "@culvert/identity";
+import { Scope, systemClock, systemRandom, type CloseReason } from "@culvert/runtime";
+import { readBytes, readPayload, waitUntil, within, writePayload } from "@culvert/testkit";
+import {
+  createQuicheEngine,
+  quicDefaults,
+  type QuicConnection,
+  type QuicListener,
+  type QuicStream,
+  type UdpAddress,
+} from "../index.ts";
+import { newPathBurst } from "./peer-paths.ts";
+
+const identity = generateIdentity();
+const deps = { clock: systemClock, random: systemRandom, warn: () => undefined };
+const engine = createQuicheEngine(deps);
+let scope = new Scope();
+
+afterEach(async () => {
+  await scope.close();
+  scope = new Scope();
+});
+
+/** A network address translator for one client: forwards both ways, and can change its outer port or where it forwards to. */
+class Translator {
+  readonly address: UdpAddress;
+  target: UdpAddress;
+  forwarded = 0;
+  #outer: Socket;
+  readonly #inner: Socket;
+  #client: RemoteInfo | undefined;
+
+  private constructor(inner: Socket, outer: Socket, target: UdpAddress) {
+    this.#inner = inner;
+    this.#outer = outer;
+    this.target = target;
+    this.address = { host: "127.0.0.1", port: inner.address().port };
+    inner.on("message", (datagram, from) => {
+      this.#client = from;
+      this.forwarded += 1;
+      this.#outer.send(datagram, this.target.port, this.target.host);
+    });
+    this.#listen(outer);
+  }
+
+  static async open(target: UdpAddress): Promise<Translator> {
+    const translator = new Translator(await boundSocket(), await boundSocket(), target);
+    scope.add(() => translator.close());
+    return translator;
+  }
+
+  get outerPort(): number {
+    return this.#outer.address().port;
+  }
+
+  /** Forgets the client's outer port: it has another from now on, and the old one is dead. */
+  async rebind(): Promise<void> {
+    const before = this.#outer;
+    this.#outer = await boundSocket();
+    this.#listen(this.#outer);
+    before.close();
+  }
+
+  close(): void {
+    this.#inner.close();
+    this.#outer.close();
+  }
+
+  #listen(outer: Socket): void {
+    outer.on("message", (datagram) => {
+      const client = this.#client;
+      if (client !== undefined) this.#inner.send(datagram, client.port, client.address);
+    });
+  }
+}
+
+async function boundSocket(): Promise<Socket> {
+  const socket = createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  socket.setRecvBufferSize(4 * 1024 * 1024);
+  return socket;
+}
+
+async function listen(): Promise<QuicListener> {
+  // An engine of its own, like another process.
+  const listener = await createQuicheEngine(deps).listen({
+    address: { host: "127.0.0.1", port: 0 },
+    identity,
+    settings: quicDefaults,
+  });
+  scope.add(() => listener.close());
+  return listener;
+}
+
+async function connect(): Promise<{
+  translator: Translator;
+  client: QuicConnection;
+  server: QuicConnection;
+  near: QuicStream;
+  far: QuicStream;
+}> {
+  const listener = await listen();
+  const translator = await Translator.open(listener.address);
+  const client = await engine.dial({
+    address: translator.address,
+    identity: generateIdentity(),
+    expectedPeer: identity.peerId,
+    settings: quicDefaults,
+  });
+  const over: CloseReason = { by: "us", code: "over", text: "the test is over" };
+  scope.add(() => client.close(over));
+  const accepted = await within(listener.connections[Symbol.asyncIterator]().next(), {
+    what: "the connection",
+  });
+  if (accepted.done === true) throw new Error("the listener ended");
+  const near = await client.openStream();
+  near.write("!");
+  const taken = await within(accepted.value.streams[Symbol.asyncIterator]().next(), {
+    what: "the stream",
+  });
+  if (taken.done === true) throw new Error("the connection ended");
+  await readBytes(taken.value, 1);
+  return { translator, client, server: accepted.value, near, far: taken.value };
+}
+
+for (const direction of ["up", "down"] as const) {
+  test(`a transfer ${direction} survives that the client's port changes under it, twice`, async () => {
+    const { translator, client, server, near, far } = await connect();
+    const [writer, reader] = direction === "up" ? [near, far] : [far, near];
+    const bytes = 24 * 1024 * 1024;
+    const transfer = Promise.all([writePayload(writer, bytes, 5), readPayload(reader)]);
+    for (const part of [1, 2]) {
+      const before = server.remote;
+      const progress = part * 6 * 1024 * 1024;
+      await waitUntil(() => server.stats().receivedBytes + server.stats().sentBytes > progress, {
+        what: "some of the transfer",
+      });
+      await translator.rebind();
+      await waitUntil(() => server.remote.port === translator.outerPort, {
+        what: "the server to follow",
+      });
+      expect(server.remote).not.toEqual(before);
+    }
+    const [sent, got] = await within(transfer, { limitMs: 15_000, what: "the transfer" });
+    expect(got).toEqual(sent);
+    expect(client.remote).toEqual(translator.address);
+  });
+}
+
+test("an idle connection survives more changes of the port than its burst allows at once", async () => {
+  const { translator, server, near, far } = await connect();
+  far.pipe(far);
+  for (let change = 0; change < newPathBurst + 2; change += 1) {
+    await translator.rebind();
+    near.write("still there?");
+    const echo = await within(readBytes(near, 12), { limitMs: 8_000, what: "the echo" });
+    expect(echo.toString()).toBe("still there?");
+    await waitUntil(() => server.remote.port === translator.outerPort, {
+      what: "the server to follow",
+    });
+  }
+});
+
+test("a daemon that was started anew tells a peer of a connection it does not know", async () => {
+  const { translator, client } = await connect();
+  const restarted = await listen();
+  translator.target = restarted.address;
+  const reason = await within(client.closed, { what: "the end of the connection" });
+  expect(reason).toMatchObject({ by: "peer-stack", code: "stateless_reset" });
+});
