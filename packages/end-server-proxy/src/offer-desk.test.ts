@@ -112,6 +112,14 @@ describe("an offer", () => {
     );
   });
 
+  it("that comes too slowly is answered as malformed", async () => {
+    const { stream } = createDesk();
+    const relay = stream();
+    relay.write(Uint8Array.of(1));
+    const answer = await readTip(relay, { clock: systemClock, deadline: millis(2_000) });
+    expect(answer).toMatchObject({ kind: "answer", status: Status.malformed });
+  });
+
   it("that never comes ends the stream at the deadline", async () => {
     const { stream } = createDesk();
     const relay = stream();

@@ -2,6 +2,7 @@ import {
   errorText,
   LimitError,
   splice,
+  TransportError,
   WireError,
   type ByteStream,
   type Clock,
@@ -15,6 +16,7 @@ import {
   encodeForwardAnswer,
   Status,
   statusName,
+  statusOfError,
   type Answer,
   type Offer,
   type StatusCode,
@@ -163,7 +165,7 @@ export class OfferDesk {
       });
       return;
     }
-    const { status, limit } = refusal(error);
+    const { status, limit } = offer === undefined ? tipRefusal(error) : refusal(error);
     metrics.connectionsRefused.inc({ status: statusName(status) });
     log.child(offer === undefined ? {} : identifiers(offer)).warn("server.connection.refused", {
       status: statusName(status),
@@ -184,11 +186,13 @@ function refusal(error: unknown): { status: StatusCode; limit: string } {
     const { limit } = error.data;
     return { status: Status.resource_limit, limit: typeof limit === "string" ? limit : "" };
   }
-  if (error instanceof WireError) {
-    const version = error.code === "unsupported_version";
-    return { status: version ? Status.unsupported_version : Status.malformed, limit: "" };
-  }
-  return { status: Status.internal, limit: "" };
+  return { status: statusOfError(error), limit: "" };
+}
+
+/** A tip that never came whole breaks the protocol like one that cannot be read. */
+function tipRefusal(error: unknown): { status: StatusCode; limit: string } {
+  const late = error instanceof TransportError && error.code === "timeout";
+  return { status: late ? Status.malformed : statusOfError(error), limit: "" };
 }
 
 function identifiers(offer: Offer): Record<string, unknown> {

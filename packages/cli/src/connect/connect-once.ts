@@ -6,10 +6,11 @@ import {
   type Sources,
 } from "@culvert/config";
 import { loadIdentityFile } from "@culvert/identity";
-import { systemClock, systemRandom } from "@culvert/runtime";
+import { systemClock, systemRandom, TransportError } from "@culvert/runtime";
 import { createLog, createRegistry } from "@culvert/telemetry";
 import { buildLink } from "../compose/dialing.ts";
 import type { DaemonContext } from "../daemon/daemon.ts";
+import { StopSignals } from "../daemon/stop-signals.ts";
 import { endProcessAfter } from "../end-process.ts";
 import { ExitCode } from "../exit-code.ts";
 
@@ -35,19 +36,34 @@ export async function connectOnce(to: string, sources: Sources): Promise<void> {
     registry: createRegistry(),
     identity,
   };
-  await endProcessAfter(() => carry(config, context, destination));
+  const stop = new AbortController();
+  const signals = new StopSignals(process, () => process.exit(ExitCode.Failure));
+  // ssh ends its ProxyCommand by SIGHUP: the relay is to hear of it now, not when the session has been silent for long.
+  void signals.first.then((signal) => {
+    stop.abort(new TransportError("aborted", `ended by ${signal}`));
+  });
+  await endProcessAfter(async () => {
+    try {
+      return await carry(config, context, destination, stop.signal);
+    } catch (error) {
+      if (stop.signal.aborted) return ExitCode.Failure;
+      throw error;
+    }
+  });
 }
 
 async function carry(
   config: ClientConfig,
   context: DaemonContext,
   destination: { readonly server: string; readonly target: string },
+  signal: AbortSignal,
 ): Promise<ExitCode> {
   const { clock, random, log, registry } = context;
   let proxy: ClientProxy | undefined;
   try {
     // The first failure is the answer: whoever waits at the other end of the pipe can try again.
     await new Promise<void>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
       const link = buildLink(config, context, {
         services: [],
         transient: true,
@@ -70,7 +86,7 @@ async function carry(
     if (proxy === undefined) return ExitCode.Failure;
     const { failure } = await runStdio(
       { connector: proxy.connector },
-      { ...destination, stream: standardStreams(), signal: new AbortController().signal },
+      { ...destination, stream: standardStreams(), signal },
     );
     if (failure !== undefined) throw failure.error;
     return ExitCode.Ok;
