@@ -8,6 +8,8 @@ import type { Session } from "@culvert/transport";
 import { Status, statusName } from "@culvert/wire";
 import { closedWithin, recovers, useEcho } from "./support/connections.ts";
 import { culvert } from "./support/culvert.ts";
+import type { DaemonOptions } from "./support/daemon.ts";
+import { measurable } from "./support/live-heap.ts";
 import { freePort } from "./support/ports.ts";
 import { total } from "./support/prometheus.ts";
 import {
@@ -30,7 +32,7 @@ import {
   varint,
 } from "./support/raw-tip.ts";
 import { connectTcp, echoOnce, ending, readExactly } from "./support/tcp.ts";
-import { useTrial, type Trial } from "./support/trial.ts";
+import { roles, useTrial, type Trial } from "./support/trial.ts";
 import { timed, waitUntil } from "./support/wait.ts";
 
 const tipDeadlineMs = 1_000;
@@ -305,7 +307,7 @@ describe("streams as fast as they can be opened", () => {
   });
 
   it("are opened and reset ten thousand times without a trace", async () => {
-    const { trial, session } = await useRawTrial();
+    const { trial, session } = await useRawTrial(undefined, measurable);
     const target = String(trial.targetPort);
     const resets = async (count: number): Promise<void> => {
       for (let done = 0; done < count; done += 100) {
@@ -318,11 +320,17 @@ describe("streams as fast as they can be opened", () => {
           }),
         );
       }
+      await trial.quiet();
     };
     await resets(2_000);
     const baseline = await trial.baseline();
+    const heaps = await trial.liveHeaps();
     await resets(10_000);
-    await trial.backTo(baseline, 32 * 1024 * 1024, 15_000);
+    for (const [role, bytesAfter] of await trial.liveHeaps()) {
+      // A hundred bytes for each would be a leak.
+      expect(bytesAfter - heaps.get(role)!, `growth of the ${role}'s heap`).toBeLessThan(1_000_000);
+    }
+    await trial.backTo(baseline, 64 * 1024 * 1024, 10_000);
     await sessionRecovers(session, target);
     expectAlive(trial);
   });
@@ -573,6 +581,7 @@ async function useShortTrial(edit?: (config: Record<string, unknown>) => void): 
 /** The same, a client that runs, and beside it a raw session with a key of its own and the same rights. */
 async function useRawTrial(
   edit?: (config: Record<string, unknown>) => void,
+  options: DaemonOptions = {},
 ): Promise<{ readonly trial: Trial; readonly session: Session }> {
   const trial = await useTrial();
   await useEcho(trial);
@@ -587,7 +596,7 @@ async function useRawTrial(
     config["grants"] = [...(config["grants"] as unknown[]), grant];
     edit?.(config);
   });
-  await trial.start();
+  await trial.start(roles, options);
   const session = await dialRelay(trial, keyFile);
   const answer = await attachAs(session, "client");
   expect(answer.status).toBe(Status.ok);

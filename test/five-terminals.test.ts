@@ -1,8 +1,13 @@
+import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { run } from "./support/child.ts";
 import { listening } from "./support/listening.ts";
 import { Netcat } from "./support/netcat.ts";
+import { freePort } from "./support/ports.ts";
 import { missing } from "./support/requires.ts";
 import { digest, sendRandom } from "./support/tcp.ts";
+import { useTempFolder } from "./support/temp-folder.ts";
 import { useTrial, type Trial } from "./support/trial.ts";
 import { within } from "./support/wait.ts";
 
@@ -65,6 +70,27 @@ describe.skipIf(missing("nc"))("five terminals: relay, server, client and two ne
       expect(bytes).toEqual({ clientToServer: transferBytes, serverToClient: transferBytes });
     });
   }
+});
+
+describe.skipIf(missing("tmux", "nc", "bash"))("scripts/five-terminals", () => {
+  it("shows the same in tmux, and with --once prints the panes and ends with 0", async () => {
+    const temporary = await useTempFolder();
+    const script = fileURLToPath(new URL("../scripts/five-terminals", import.meta.url));
+    const [relay, listen, target] = [await freePort([10]), await freePort(), await freePort()];
+    const result = await run(script, ["--once"], {
+      env: {
+        TMPDIR: temporary,
+        RELAY_PORT: String(relay),
+        LISTEN_PORT: String(listen),
+        TARGET_PORT: String(target),
+      },
+    });
+    expect(result.stderr).toBe("");
+    expect(result.code).toBe(0);
+    expect(result.stdout).toContain(`ready client 127.0.0.1:${listen}`);
+    expect(result.stdout).toContain("The text came through both ways.");
+    expect(await readdir(temporary)).toEqual([]);
+  });
 });
 
 /** `nc -l -p TARGET` and, once it listens, `nc 127.0.0.1 LISTEN`; for files with -N, which ends the direction with the input. */

@@ -2,24 +2,37 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { expect, it } from "vitest";
 import { useEcho } from "./support/connections.ts";
+import { measurable } from "./support/live-heap.ts";
 import { holdings } from "./support/probes.ts";
 import { connectTcp, ending, readExactly } from "./support/tcp.ts";
-import { useRunningTrial, type Trial } from "./support/trial.ts";
+import { roles, useRunningTrial, type Trial } from "./support/trial.ts";
 import { timed, waitUntil } from "./support/wait.ts";
 
+const mebibyte = 1024 * 1024;
 const connections = 2_000;
 const payloadBytes = 8 * 1024;
-/** What V8 may keep of the heap it grew in a wave, after that wave, in each daemon. */
-const keptMemory = 32 * 1024 * 1024;
+/** The most that the living heap of any daemon may have grown after the second wave: half a kibibyte for each connection. */
+const maxHeapGrowth = mebibyte;
+/** The most that resident memory may have grown, in which V8 and the allocator keep room for the next wave. */
+const maxRssGrowth = 48 * mebibyte;
 
 it("carries 2,000 connections at once, each with its own payload, and gives everything back", async () => {
-  const trial = await useRunningTrial();
+  const trial = await useRunningTrial(measurable);
   const echo = await useEcho(trial);
-  // The first wave grows heaps and pools to their working size, so that the second shows what leaks.
+  // The first wave grows pools and compiled code to their working size, so that the second shows what leaks.
   await wave(trial);
+  const heapsBefore = await trial.liveHeaps();
   const baseline = await trial.baseline();
   await wave(trial);
-  await trial.backTo(baseline, keptMemory, 20_000);
+  const heapsAfter = await trial.liveHeaps();
+  for (const role of roles) {
+    const growth = heapsAfter.get(role)! - heapsBefore.get(role)!;
+    console.log(
+      `${role}: living heap ${mib(heapsBefore.get(role)!)} MiB, then ${mib(heapsAfter.get(role)!)} MiB`,
+    );
+    expect(growth, `growth of the ${role}'s living heap, bytes`).toBeLessThan(maxHeapGrowth);
+  }
+  await trial.backTo(baseline, maxRssGrowth, 10_000);
   expect(echo.accepted).toBe(2 * connections);
   expect(trial.daemon("relay").named("relay.connection.refused")).toEqual([]);
 });
@@ -64,4 +77,8 @@ async function exchange(port: number): Promise<Socket> {
   const back = await readExactly(socket, payloadBytes, 30_000, "the echo of a payload");
   if (!back.equals(payload)) throw new Error("another connection's bytes");
   return socket;
+}
+
+function mib(bytes: number): string {
+  return (bytes / mebibyte).toFixed(2);
 }

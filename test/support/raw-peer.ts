@@ -29,17 +29,18 @@ const policy: EnginePolicy = {
   allowQuicheListener: false,
 };
 
-/** Dials the trial's relay with the key in a file; attaches to nothing. Closed at the end of the test. */
+/** Dials the trial's relay (or another port) with the key in a file; attaches to nothing. Closed at the end of the test. */
 export async function dialRelay(
   trial: Trial,
   keyFile: string,
   settings: Partial<QuicSettings> = {},
+  port = trial.relayPort,
 ): Promise<Session> {
   const relay = await loadIdentityFile(trial.path("relay.key"));
   const dial = quicDialer(
     { clock: systemClock, engines, lookUp: (host) => lookup(host, { all: true }) },
     {
-      relay: { host: "127.0.0.1", port: trial.relayPort },
+      relay: { host: "127.0.0.1", port },
       relayId: parsePeerId(relay.peerId),
       identity: await loadIdentityFile(keyFile),
       policy,

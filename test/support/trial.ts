@@ -9,6 +9,7 @@ import type { RelayStatus } from "@culvert/relay";
 import { queryStatus } from "@culvert/telemetry";
 import { culvert } from "./culvert.ts";
 import { Daemon, type DaemonOptions, type Role } from "./daemon.ts";
+import { liveHeapBytes } from "./live-heap.ts";
 import { freePort } from "./ports.ts";
 import { holdings, type Holdings } from "./probes.ts";
 import { fetchMetrics, type MetricsPage } from "./prometheus.ts";
@@ -212,6 +213,15 @@ export class Trial {
     }
   }
 
+  /** What each daemon's heap holds after a full collection; the daemons were started `measurable`. */
+  async liveHeaps(): Promise<ReadonlyMap<Role, number>> {
+    const heaps = new Map<Role, number>();
+    for (const [role, daemon] of this.#daemons) {
+      heaps.set(role, await liveHeapBytes(daemon, this.folder));
+    }
+    return heaps;
+  }
+
   /** Everything all daemons said. */
   log(): string {
     return [...this.#former, ...this.#daemons.values()].map((daemon) => daemon.log()).join("\n");
@@ -236,9 +246,9 @@ export async function useTrial(): Promise<Trial> {
 }
 
 /** A trial with all three daemons running and attached. */
-export async function useRunningTrial(): Promise<Trial> {
+export async function useRunningTrial(options: DaemonOptions = {}): Promise<Trial> {
   const trial = await useTrial();
-  await trial.start();
+  await trial.start(roles, options);
   await trial.attached();
   return trial;
 }

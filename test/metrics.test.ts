@@ -1,0 +1,155 @@
+import { createSocket, type Socket } from "node:dgram";
+import { expect, it, onTestFinished } from "vitest";
+import { millis } from "@culvert/runtime";
+import { closedWithin, openLive, recovers, useEcho } from "./support/connections.ts";
+import { culvert } from "./support/culvert.ts";
+import { freePort } from "./support/ports.ts";
+import { fetchMetrics, total, type MetricsPage } from "./support/prometheus.ts";
+import { attachAs, dialRelay, speak } from "./support/raw-peer.ts";
+import { roles, useTrial, type Trial } from "./support/trial.ts";
+import { waitUntil } from "./support/wait.ts";
+
+/** Metrics that rest on purpose, each with its reason. */
+const mayRest = new Map([
+  ["culvert_faults_survived_total", "counts defects; there is none that a peer could cause"],
+  ["nodejs_active_requests", "requests of libuv under way at the moment of the scrape"],
+  ["nodejs_active_requests_total", "the same"],
+]);
+
+it("every declared metric of all three daemons moves in a driven run, and none is declared twice", async () => {
+  const trial = await useTrial();
+  const echo = await useEcho(trial);
+  const ports = { relay: trial.adminPort, server: await freePort(), client: await freePort() };
+  for (const role of ["server", "client"] as const) {
+    await trial.edit(role, (config) => {
+      config["admin"] = { listen: `127.0.0.1:${ports[role]}` };
+    });
+  }
+  await trial.edit("relay", (config) => {
+    config["quic"] = { retryAboveHalfOpen: 0 };
+    config["limits"] = { tipDeadline: "1s" };
+  });
+  const moved = new Map(roles.map((role) => [role, new Set<string>()]));
+  const latest = new Map<string, MetricsPage>();
+  const look = async (): Promise<void> => {
+    for (const role of roles) {
+      if (!trial.daemon(role).child.running) continue;
+      const page = await fetchMetrics(ports[role]);
+      latest.set(role, page);
+      for (const { name, value } of page.samples) {
+        if (value !== 0) moved.get(role)!.add(name);
+      }
+    }
+  };
+  await trial.start();
+  await trial.attached();
+  await look();
+
+  // Connections that open, carry, end well, are refused, and are cut off from either side.
+  const live = await openLive(trial.listenPort);
+  await look();
+  live.destroy();
+  await recovers(trial.listenPort);
+  await echo.close();
+  await closedWithin(trial.listenPort, 1_000);
+  await echo.listen(trial.targetPort);
+
+  // Tips that cannot be used; a second session of the client's key takes over; a stranger is turned away.
+  const raw = await dialRelay(trial, trial.path("client.key"));
+  await attachAs(raw, "client");
+  await speak(raw, Buffer.from([9]));
+  raw.close({ by: "us", code: "done", text: "done" });
+  const stranger = trial.path("stranger.key");
+  await culvert(["key", "generate", stranger]);
+  await attachAs(await dialRelay(trial, stranger), "client");
+
+  // Datagrams that mean nothing, and handshakes that are begun and left: one is half open, the next is asked for a Retry.
+  const socket = createSocket("udp4");
+  onTestFinished(() => {
+    socket.close();
+  });
+  await send(socket, Buffer.alloc(1_300, 0x41), trial.relayPort);
+  for (const initial of await firstDatagrams(trial, 3))
+    await send(socket, initial, trial.relayPort);
+  await waitUntil("a handshake is half open", async () => {
+    await look();
+    return total(latest.get("relay")!, "culvert_quic_half_open") > 0;
+  });
+
+  // The relay goes away and comes back: the links of the other two are lost and found.
+  await trial.daemon("relay").kill();
+  await waitUntil(
+    "the links are lost",
+    async () => {
+      await look();
+      return moved.get("client")!.has("culvert_link_lost_total");
+    },
+    { withinMs: 12_000 },
+  );
+  await trial.startOne("relay");
+  await recovers(trial.listenPort);
+  await look();
+
+  for (const role of roles) {
+    const { families, helps } = latest.get(role)!;
+    const names = families.map(({ name }) => name);
+    expect(names.length, role).toBe(new Set(names).size);
+    expect([...helps].sort(), `${role}: each with a help text`).toEqual([...names].sort());
+    const resting = families
+      .filter(({ name }) => !mayRest.has(name))
+      .filter(
+        ({ name, type }) => !moved.get(role)!.has(type === "histogram" ? `${name}_sum` : name),
+      )
+      .map(({ name }) => name);
+    expect(resting, `metrics of the ${role} that never moved`).toEqual([]);
+  }
+});
+
+it("/healthz and /readyz tell a daemon that lives from one that serves", async () => {
+  const trial = await useTrial();
+  const port = await freePort();
+  await trial.edit("client", (config) => {
+    config["admin"] = { listen: `127.0.0.1:${port}` };
+  });
+  const answers = async (path: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+  trial.launch("client");
+  await waitUntil("the client lives", async () => (await answers("/healthz")) === 200);
+  expect(await answers("/readyz")).toBe(503);
+  await trial.start(["relay"]);
+  await waitUntil("the client serves", async () => (await answers("/readyz")) === 200);
+  expect((await fetch(`http://127.0.0.1:${trial.adminPort}/readyz`)).status).toBe(200);
+  expect(await answers("/nothing")).toBe(404);
+});
+
+/** The first datagrams of that many handshakes, which are never answered. */
+async function firstDatagrams(trial: Trial, count: number): Promise<readonly Buffer[]> {
+  const hole = createSocket("udp4");
+  onTestFinished(() => {
+    hole.close();
+  });
+  await new Promise<void>((resolve) => hole.bind(0, "127.0.0.1", resolve));
+  const initials = new Map<string, Buffer>();
+  hole.on("message", (datagram, { port }) => {
+    if (!initials.has(String(port))) initials.set(String(port), datagram);
+  });
+  const dials = Array.from({ length: count }, () =>
+    dialRelay(
+      trial,
+      trial.path("client.key"),
+      { handshakeTimeout: millis(300) },
+      hole.address().port,
+    ),
+  );
+  await Promise.allSettled(dials);
+  expect(initials.size).toBe(count);
+  return [...initials.values()];
+}
+
+function send(socket: Socket, datagram: Buffer, port: number): Promise<void> {
+  return new Promise((resolve) => {
+    socket.send(datagram, port, "127.0.0.1", () => {
+      resolve();
+    });
+  });
+}
