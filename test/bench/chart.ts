@@ -39,7 +39,7 @@ export function drawBars(chart: BarChart): string {
   const step = 44;
   const bottom = top + chart.bars.length * step + 4;
   const widestLabel = Math.max(0, ...chart.bars.map(({ label }) => label.length));
-  const left = Math.max(110, 24 + Math.ceil(widestLabel * 7.2));
+  const left = Math.max(110, 24 + Math.ceil(widestLabel * 7.6));
   const right = width - 96;
   const greatest = Math.max(
     chart.aim?.value ?? 0,
@@ -53,7 +53,7 @@ export function drawBars(chart: BarChart): string {
       line(x(tick), top - 8, x(tick), bottom, "grid"),
       text(x(tick), bottom + 18, formatTick(tick), "tick", "middle"),
     ]),
-    text(right + 12, bottom + 18, chart.unit, "tick"),
+    text(24, bottom + 18, chart.unit, "tick"),
     ...chart.bars.flatMap((bar, index) => drawBar(bar, left, top + index * step, x)),
     ...(chart.aim === undefined ? [] : aimLine(chart.aim, x, top, bottom, right)),
   ];

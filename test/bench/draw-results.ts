@@ -49,7 +49,10 @@ function barsOf(results: Results, measure: Measure): string {
     subtitle: `${measure.unit}, ${measure.better} is better; bar: median, dots: rounds; ${results.path}`,
     unit: measure.unit,
     bars,
-    aim: value === undefined ? undefined : { value, label: `aim ${describeAim(measure.aim)}` },
+    aim:
+      value === undefined
+        ? undefined
+        : { value, label: `aim ${describeAim(measure.aim).replace(">=", "≥").replace("<=", "≤")}` },
   });
 }
 

@@ -1,12 +1,14 @@
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runBench } from "./bench.ts";
+import { runBench, type BenchPlan } from "./bench.ts";
 import { drawResults } from "./draw-results.ts";
+import { runGrowth } from "./growth/growth.ts";
+import { drawGrowth, growthTables } from "./growth/report-growth.ts";
 import { loads } from "./loads/index.ts";
 import { matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
-import { culvertPeer } from "./peers/culvert.ts";
+import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
 import { peers } from "./peers/index.ts";
 import { loopbackPlace, vethPlace, type Place } from "./place.ts";
+import { runProfiles } from "./profile.ts";
 import { reportTables } from "./report-table.ts";
 import { writeResult } from "./results.ts";
 
@@ -20,31 +22,67 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 const args = parseArguments(process.argv);
 const place = args.path === "veth" ? await vethPlace(args.loss) : loopbackPlace();
 try {
-  await measure(args, place);
+  const report = await choose(args)(planOf(args, place), args);
+  showProgress("");
+  process.stdout.write(report);
+  process.stderr.write(`\nEverything is in ${folder}\n`);
 } finally {
   place.close();
 }
 
-async function measure(args: Arguments, place: Place): Promise<void> {
-  const ours = culvertPeer({ engine: args.engine, datagramBytes: args.datagramBytes });
-  const results = await runBench({
+type Mode = (plan: BenchPlan, args: Arguments) => Promise<string>;
+
+function choose({ growth, profile }: Arguments): Mode {
+  if (growth) return measureGrowth;
+  return profile ? profileOurs : compare;
+}
+
+async function compare(plan: BenchPlan, { json }: Arguments): Promise<string> {
+  const results = await runBench(plan);
+  const tables = reportTables(results);
+  const text = `${JSON.stringify(results, undefined, 2)}\n`;
+  await writeResult(folder, "latest.json", text);
+  await writeResult(folder, "latest.md", tables);
+  await drawResults(results, folder);
+  return json ? text : tables;
+}
+
+async function measureGrowth(plan: BenchPlan, args: Arguments): Promise<string> {
+  const growth = await runGrowth(plan, oursOptions(args));
+  const tables = growthTables(growth);
+  const text = `${JSON.stringify(growth, undefined, 2)}\n`;
+  await writeResult(folder, "growth.json", text);
+  await writeResult(folder, "growth.md", tables);
+  await drawGrowth(growth, folder);
+  return args.json ? text : tables;
+}
+
+async function profileOurs(plan: BenchPlan, args: Arguments): Promise<string> {
+  const text = await runProfiles(plan, oursOptions(args), `${folder}profiles`);
+  await writeResult(folder, "profiles.md", text);
+  return text;
+}
+
+function planOf(args: Arguments, place: Place): BenchPlan {
+  const sizes = sizesOf(args);
+  return {
     place,
-    peers: [ours, ...(args.peers ? peers : [])],
+    peers: [culvertPeer(oursOptions(args)), ...(args.peers ? peers : [])],
     loads: loads.filter(({ name }) => args.only?.some((each) => matches(name, each)) ?? true),
-    sizes: sizesOf(args),
+    sizes,
     programs: args.peer,
     endSignal: "SIGKILL",
-    progress: (line) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`);
-    },
-    options: { ...args, rounds: sizesOf(args).rounds, peer: Object.fromEntries(args.peer) },
-  });
-  if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
-  const json = `${JSON.stringify(results, undefined, 2)}\n`;
-  await writeResult(folder, "latest.json", json);
-  const tables = reportTables(results);
-  await writeResult(folder, "latest.md", tables);
-  const charts = await drawResults(results, folder);
-  process.stdout.write(args.json ? json : tables);
-  process.stderr.write(`\nlatest.json, latest.md and ${charts.length} charts in ${join(folder)}\n`);
+    progress: showProgress,
+    options: { ...args, peer: Object.fromEntries(args.peer) },
+  };
+}
+
+function oursOptions({ engine, datagramBytes }: Arguments): CulvertOptions {
+  return { engine, datagramBytes };
+}
+
+/** One line that changes on a terminal; a line each, with the seconds since the start, elsewhere. */
+function showProgress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`);
+  else if (line !== "") process.stderr.write(`${process.uptime().toFixed(0)} s: ${line}\n`);
 }

@@ -62,22 +62,26 @@ export function sizesOf({ quick, rounds }: Arguments): Sizes {
 
 const fullSizes: Sizes = {
   rounds: 5,
+  longRounds: 3,
   bulkSeconds: 4,
   echoSeconds: 3,
   connectSeconds: 3,
   idleConnections: 2_000,
   idleSeconds: 5,
   openLevels: [10, 100, 1_000, 10_000],
+  openSamples: 300,
 };
 
 const quickSizes: Sizes = {
   rounds: 3,
-  bulkSeconds: 1,
+  longRounds: 1,
+  bulkSeconds: 2,
   echoSeconds: 1,
   connectSeconds: 1,
   idleConnections: 2_000,
   idleSeconds: 3,
   openLevels: [10, 100, 1_000],
+  openSamples: 100,
 };
 
 function whole(min: number, max: number): (text: string) => number {

@@ -79,7 +79,7 @@ function inside(name: string): readonly string[] {
 }
 
 async function sh(prefix: readonly string[], command: string): Promise<void> {
-  const [program = "sh", ...args] = [...prefix, "sh", "-c", command];
+  const [program, ...args] = [...prefix, "sh", "-c", command];
   const result = await run(program, args);
   if (result.code !== 0) throw new Error(`${command}: ${result.stderr}`);
 }

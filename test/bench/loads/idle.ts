@@ -6,7 +6,7 @@ export const idleLoad: Load = {
   name: "idle",
   programs: [],
   fresh: true,
-  rounds: (sizes) => Math.min(3, sizes.rounds),
+  rounds: (sizes) => Math.min(sizes.rounds, sizes.longRounds),
   fits: () => true,
   async measure(contender, { generator }, { idleConnections, idleSeconds }) {
     const entrance = contender.entrances.echo;

@@ -6,6 +6,8 @@ export type Sample = Readonly<Record<string, number>>;
 /** How long and how large the loads are. */
 export interface Sizes {
   readonly rounds: number;
+  /** Rounds of loads that take long and hardly differ from round to round. */
+  readonly longRounds: number;
   /** Seconds of one iperf3 run; whole. */
   readonly bulkSeconds: number;
   readonly echoSeconds: number;
@@ -15,6 +17,8 @@ export interface Sizes {
   readonly idleSeconds: number;
   /** Numbers of open connections at which one more is tried, rising. */
   readonly openLevels: readonly number[];
+  /** Connections tried at each of them. */
+  readonly openSamples: number;
 }
 
 /** One load, given to each contender in turn. */

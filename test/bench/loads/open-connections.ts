@@ -5,9 +5,9 @@ export const openConnectionsLoad: Load = {
   name: "open",
   programs: [],
   fresh: true,
-  rounds: (sizes) => Math.min(3, sizes.rounds),
+  rounds: (sizes) => Math.min(sizes.rounds, sizes.longRounds),
   fits: () => true,
-  async measure(contender, { generator }, { openLevels }) {
+  async measure(contender, { generator }, { openLevels, openSamples }) {
     const entrance = contender.entrances.echo;
     const sample: Record<string, number> = {};
     // Compiled and warm before the first level, or that would look dear.
@@ -20,7 +20,7 @@ export const openConnectionsLoad: Load = {
           ...entrance,
           parallel: 1,
           seconds: 20,
-          count: 500,
+          count: openSamples,
         });
         const cpu = cpuOf(contender.use()) - before;
         sample[`open-p50@${total}`] = more.firstByte.p50;

@@ -1,11 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import type { Child } from "../../support/child.ts";
 import { culvert, culvertPath } from "../../support/culvert.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { output } from "../crew.ts";
+import { fleetFile, prepareFleet } from "../growth/fleet-orders.ts";
 import { localEntrances, type Peer, type Running, type StartContext } from "./peer.ts";
 
 /** How ours is run. */
@@ -16,6 +18,8 @@ export interface CulvertOptions {
   readonly datagramBytes?: number | undefined;
   /** Writes a CPU profile of each process into this folder when it ends. */
   readonly profileFolder?: string | undefined;
+  /** So many servers attached besides the one that is used, all in one more process. */
+  readonly fleet?: number | undefined;
 }
 
 /** Ours: three processes of `culvert`, configured by `culvert init` and two lines for the second lane. */
@@ -41,6 +45,7 @@ async function startAll(context: StartContext, options: CulvertOptions): Promise
   await ready(server, "server");
   const client = launch(context, "client", options);
   await ready(client, "client");
+  if (options.fleet !== undefined) await startFleet(context);
   return {
     entrances: localEntrances(context),
     processes: () => ({ client, relay, server }),
@@ -66,6 +71,14 @@ function launch(context: StartContext, role: Role, { profileFolder }: CulvertOpt
   );
 }
 
+/** Starts the process of the attached servers, whose orders {@link prepareFleet} wrote, and waits until all are attached. */
+async function startFleet({ crew, place, folder }: StartContext): Promise<void> {
+  const script = fileURLToPath(new URL("../growth/fleet.ts", import.meta.url));
+  const node = ["--conditions=@culvert/source", "--import", import.meta.resolve("tsx"), script];
+  const orders = join(folder, fleetFile);
+  await ready(crew.start(place.edgePrefix, process.execPath, [...node, orders]), "fleet", 60_000);
+}
+
 let profiles = 0;
 
 function profileName(role: Role): string {
@@ -73,14 +86,14 @@ function profileName(role: Role): string {
   return `${role}-${process.pid}-${profiles}.cpuprofile`;
 }
 
-async function ready(child: Child, role: Role): Promise<void> {
+async function ready(child: Child, role: string, withinMs = 15_000): Promise<void> {
   await waitUntil(
     `ready line of ${role}`,
     () => {
       if (!child.running) throw new Error(`${role} ended: ${output(child)}`);
       return new RegExp(`^ready ${role} `, "m").test(output(child));
     },
-    { withinMs: 15_000, everyMs: 5 },
+    { withinMs, everyMs: 5 },
   );
 }
 
@@ -94,8 +107,15 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
   const made = await culvert(["init", folder, ...ports]);
   if (made.code !== 0) throw new Error(`culvert init: ${made.stdout}${made.stderr}`);
   const relay = `${place.relayAddress}:${relayPort}`;
+  const server = parse(await readFile(join(folder, "server.yaml"), "utf8")) as Config;
+  const fleet = await prepareFleet(folder, options.fleet ?? 0, {
+    relay: { host: place.relayAddress, port: relayPort },
+    relayId: String((server["relay"] as Config)["id"]),
+    engine: options.engine ?? "auto",
+  });
   await edit(join(folder, "relay.yaml"), (config) => {
     config["listen"] = [relay];
+    (config["peers"] as unknown[]).push(...fleet);
     const [grant] = config["grants"] as { services: string[] }[];
     grant?.services.push(String(targets.bulk));
     setQuic(config, options);
