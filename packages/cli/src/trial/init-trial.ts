@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateIdentity, writeIdentityFile } from "@culvert/identity";
-import { ConfigError, errorText } from "@culvert/runtime";
+import { ConfigError, errorText, systemCode } from "@culvert/runtime";
 import { parseName } from "@culvert/wire";
 import { adminPort, clientYaml, relayYaml, serverYaml, type TrialOptions } from "./trial-files.ts";
 
@@ -31,7 +31,7 @@ export async function initTrial(dir: string, options: TrialOptions): Promise<str
   };
   const written: string[] = [];
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(dir);
     for (const role of ["relay", "server", "client"] as const) {
       const file = join(dir, `${role}.key`);
       await writeIdentityFile(file, identities[role]);
@@ -57,6 +57,15 @@ export async function initTrial(dir: string, options: TrialOptions): Promise<str
     });
   }
   return nextSteps(dir, options);
+}
+
+/** Makes the last folder of the path only: Node's recursive `mkdir` never returns on a file system like /proc. */
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
 }
 
 function checkOptions(options: TrialOptions): void {
