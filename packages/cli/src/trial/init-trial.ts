@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { generateIdentity, writeIdentityFile } from "@culvert/identity";
 import { ConfigError, errorText, systemCode } from "@culvert/runtime";
 import { parseName } from "@culvert/wire";
@@ -59,8 +59,10 @@ export async function initTrial(dir: string, options: TrialOptions): Promise<str
   return nextSteps(dir, options);
 }
 
-/** Makes the last folder of the path only: Node's recursive `mkdir` never returns on a file system like /proc. */
+/** Makes a folder and those above it, one by one: Node's recursive `mkdir` never returns on a file system like /proc. */
 async function makeFolder(dir: string): Promise<void> {
+  const above = dirname(dir);
+  if (above !== dir && !existsSync(above)) await makeFolder(above);
   try {
     await mkdir(dir, { mode: 0o700 });
   } catch (error) {
