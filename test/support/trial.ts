@@ -100,9 +100,11 @@ export class Trial {
     await writeFile(file, stringify(config));
   }
 
-  /** Starts the given daemons one after the other, all three unless told otherwise, each awaited until it is ready. */
+  /** Starts the given daemons, all three unless told otherwise: the relay first, then the others side by side, awaited until ready. */
   async start(which: readonly Role[] = roles, options: DaemonOptions = {}): Promise<void> {
-    for (const role of which) await this.startOne(role, options);
+    if (which.includes("relay")) await this.startOne("relay", options);
+    const others = which.filter((role) => role !== "relay");
+    await Promise.all(others.map((role) => this.startOne(role, options)));
   }
 
   /** Starts one daemon and waits for its ready line. */
