@@ -1,5 +1,12 @@
-import { Scope, withDeadline, type Clock, type Millis, type Random } from "@culvert/runtime";
-import type { Log } from "@culvert/telemetry";
+import {
+  millis,
+  Scope,
+  withDeadline,
+  type Clock,
+  type Millis,
+  type Random,
+} from "@culvert/runtime";
+import { rateLimited, type Log } from "@culvert/telemetry";
 import { shutdownReason, type RelayLink, type Session } from "@culvert/transport";
 import type { Connector, Entrance } from "./entrances/entrance.ts";
 import type { ClientMetrics } from "./metrics.ts";
@@ -40,7 +47,9 @@ export class ClientProxy {
   constructor(deps: ClientProxyDeps, options: ClientProxyOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { clock, random, log, metrics } = deps;
+    const { clock, random, metrics } = deps;
+    // Whoever reaches an entrance can provoke any number of warnings.
+    const log = rateLimited(deps.log, clock, refusalRate);
     this.#connector = new SessionConnector(
       { clock, random, log, metrics, session: () => this.#session() },
       { answerTimeout: options.answerTimeout },
@@ -93,9 +102,10 @@ export class ClientProxy {
     for (const entrance of this.#entrances) entrance.stopAccepting();
     const { clock } = this.#deps;
     const limit = this.#options.drainTimeout;
-    await withDeadline({ clock, limit, what: "draining" }, () => this.#connector.drained()).catch(
-      () => undefined,
-    );
+    const ended = [this.#connector, ...this.#entrances];
+    await withDeadline({ clock, limit, what: "draining" }, () =>
+      Promise.all(ended.map((each) => each.drained())),
+    ).catch(() => undefined);
   }
 
   /** Closes the entrances and the session. */
@@ -118,3 +128,5 @@ export class ClientProxy {
     }
   }
 }
+
+const refusalRate = { burst: 20, interval: millis(10_000) };

@@ -1,6 +1,7 @@
 import {
   CulvertError,
   errorText,
+  millis,
   TransportError,
   withDeadline,
   type ByteStream,
@@ -59,6 +60,8 @@ export class SessionConnector implements Connector {
   readonly #deps: SessionConnectorDeps;
   readonly #options: SessionConnectorOptions;
   readonly #live = new Set<LiveConnection>();
+  /** Connections open or being opened. */
+  #open = 0;
   #emptied: (() => void) | undefined;
   #draining = false;
 
@@ -72,10 +75,10 @@ export class SessionConnector implements Connector {
     return this.#live;
   }
 
-  /** Opens nothing any more; resolves when the last open connection has ended. */
+  /** Opens nothing any more; resolves when the last connection, those being opened included, has ended. */
   drained(): Promise<void> {
     this.#draining = true;
-    if (this.#live.size === 0) return Promise.resolve();
+    if (this.#open === 0) return Promise.resolve();
     return new Promise((resolve) => (this.#emptied = resolve));
   }
 
@@ -85,8 +88,9 @@ export class SessionConnector implements Connector {
     const trace = Buffer.from(traceId).toString("hex");
     const { entrance, clientPort, server, target } = request;
     const lines = log.child({ entrance, clientPort, server, target, trace });
+    this.#open += 1;
     try {
-      const stream = await this.#open(request, traceId);
+      const stream = await this.#openConnection(request, traceId);
       const connection: LiveConnection = {
         trace,
         entrance,
@@ -110,12 +114,15 @@ export class SessionConnector implements Connector {
       const status = refusalStatus(error);
       metrics.connectionsRefused.inc({ status });
       lines.warn("client.connection.refused", { status, reason: errorText(error) });
+      this.#uncount();
       throw error;
     }
   }
 
-  async #open(request: ConnectRequest, traceId: Uint8Array): Promise<ByteStream> {
+  async #openConnection(request: ConnectRequest, traceId: Uint8Array): Promise<ByteStream> {
+    const { clock } = this.#deps;
     const { signal, clientPort } = request;
+    const endsAt = clock.now() + this.#options.answerTimeout;
     if (this.#draining)
       throw new ConnectRefused(Status.draining, "this client is shutting down", "client");
     const session = this.#deps.session();
@@ -134,8 +141,8 @@ export class SessionConnector implements Connector {
         inner: encodeForward({ clientPort, target, capabilities: [] }),
       });
       const tip = await readTip(stream, {
-        clock: this.#deps.clock,
-        deadline: this.#options.answerTimeout,
+        clock,
+        deadline: millis(Math.max(1, endsAt - clock.now())),
         signal,
       });
       if (tip.kind !== "answer") {
@@ -175,7 +182,12 @@ export class SessionConnector implements Connector {
       cause: result.failure === undefined ? "finished" : causes[result.failure.side],
       ...(result.failure === undefined ? {} : { reason: result.failure.error.message }),
     });
-    if (this.#live.size === 0) this.#emptied?.();
+    this.#uncount();
+  }
+
+  #uncount(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#emptied?.();
   }
 }
 

@@ -1,5 +1,5 @@
-import { withDeadline, type Clock } from "@culvert/runtime";
-import type { Log } from "@culvert/telemetry";
+import { millis, withDeadline, type Clock } from "@culvert/runtime";
+import { rateLimited, type Log } from "@culvert/telemetry";
 import { shutdownReason, type RelayLink, type Session } from "@culvert/transport";
 import type { Exit } from "./exits/exit.ts";
 import type { EndServerMetrics } from "./metrics.ts";
@@ -28,7 +28,8 @@ export class EndServerProxy {
   constructor(deps: EndServerDeps, options: EndServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#desk = new OfferDesk(deps, options);
+    const log = rateLimited(deps.log, deps.clock, refusalRate);
+    this.#desk = new OfferDesk({ ...deps, log }, options);
     this.#link = deps.link((session) => void this.#serve(session));
   }
 
@@ -65,3 +66,6 @@ export class EndServerProxy {
     for await (const stream of session.streams) void this.#desk.serve(stream);
   }
 }
+
+/** Warnings of one event: clients can provoke any number of refusals. */
+const refusalRate = { burst: 20, interval: millis(10_000) };

@@ -104,6 +104,12 @@ export interface QuicConnection {
    * @throws LimitError `too_many_streams` if the peer allows no more now; TransportError `connection_closed`.
    */
   openStream(): Promise<QuicStream>;
+  /**
+   * Resolves when what our ended streams have sent, FIN included, has arrived at the peer, as far as the engine can tell, or when
+   * the connection is over. FIN handed over is not FIN delivered: whoever closes a connection that has carried streams waits for
+   * this first, with a bound of its own, since a peer that does not read can hold it up for ever. Never rejects.
+   */
+  drain(): Promise<void>;
   /** Closes at once: streams are reset, the peer is told where the engine can. The first reason given stands. */
   close(reason: CloseReason): void;
   /** Settles, and never rejects, when nothing more can be sent or received. */

@@ -1,5 +1,7 @@
 import {
   errorText,
+  LimitError,
+  millis,
   splice,
   TransportError,
   WireError,
@@ -16,12 +18,14 @@ import type { AttachedPeer, Directory } from "./directory.ts";
 import type { Grants } from "./grants.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { RelayLimits } from "./options.ts";
+import type { PeerLogs } from "./peer-logs.ts";
 import { malformed, refuse, type Refusal } from "./refuse.ts";
 
 /** What the broker works with. */
 export interface BrokerDeps {
   readonly clock: Clock;
   readonly log: Log;
+  readonly logs: PeerLogs;
   readonly metrics: RelayMetrics;
   readonly directory: Directory;
   readonly grants: Grants;
@@ -36,9 +40,17 @@ export interface BrokerDeps {
 /** Turns a client's stream into a forwarded connection: tip, permission, offer to the server, answer, splice. */
 export class ConnectionBroker {
   readonly #deps: BrokerDeps;
+  #serving = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(deps: BrokerDeps) {
     this.#deps = deps;
+  }
+
+  /** Resolves when no stream is being served, those not answered yet included; for one waiter. */
+  idle(): Promise<void> {
+    if (this.#serving === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#onIdle = resolve));
   }
 
   /** Serves one stream of a client to its end. Owns the stream; never rejects. */
@@ -49,6 +61,7 @@ export class ConnectionBroker {
     stream.once("close", () => gone.abort(new TransportError("stream_reset", "the client left")));
     const startedAt = clock.now();
     const uncount = connections.countClient(client.peer.id);
+    this.#serving += 1;
     try {
       if (connections.ofClient(client.peer.id) > limits.connectionsPerClient) {
         this.#refuse(stream, client, undefined, limitReached("connectionsPerClient", limits));
@@ -56,14 +69,13 @@ export class ConnectionBroker {
       }
       const connect = await this.#readConnect(stream, client, gone.signal);
       if (connect === undefined) return;
-      const refusal = this.#judge(client, connect);
-      if (refusal !== undefined) {
-        this.#refuse(stream, client, connect, refusal);
-        return;
-      }
-      await this.#connect(stream, client, connect, startedAt, gone.signal);
+      const judged = this.#judge(client, connect);
+      if ("status" in judged) this.#refuse(stream, client, connect, judged);
+      else await this.#connect(stream, { client, server: judged, connect }, startedAt, gone.signal);
     } finally {
       uncount();
+      this.#serving -= 1;
+      if (this.#serving === 0) this.#onIdle?.();
     }
   }
 
@@ -86,7 +98,7 @@ export class ConnectionBroker {
   }
 
   /** Every stream is judged anew, on the very values that are acted on. */
-  #judge(client: AttachedPeer, connect: Connect): Refusal | undefined {
+  #judge(client: AttachedPeer, connect: Connect): Refusal | AttachedPeer {
     const { directory, grants, connections, limits, draining } = this.#deps;
     const { name } = client.peer;
     if (draining()) return { status: Status.draining, text: "the relay is shutting down" };
@@ -95,34 +107,32 @@ export class ConnectionBroker {
       text: `${name} has no grant for ${connect.server}:${connect.target}`,
     };
     if (!grants.mayKnow(name, connect.server)) return denied;
-    const server = directory.server(connect.server);
-    if (server === undefined) {
+    const peer = directory.server(connect.server);
+    if (peer === undefined) {
       return { status: Status.unknown_server, text: `no server is named ${connect.server}` };
     }
     if (!grants.allows(name, connect.server, parseTarget(connect.target))) return denied;
-    if (directory.attached(server) === undefined) {
+    const server = directory.attached(peer);
+    if (server === undefined) {
       return { status: Status.server_offline, text: `${connect.server} is not attached` };
     }
-    if (connections.ofServer(server.name) >= limits.connectionsPerServer) {
+    if (connections.ofServer(peer.name) >= limits.connectionsPerServer) {
       return limitReached("connectionsPerServer", limits);
     }
-    return undefined;
+    return server;
   }
 
   async #connect(
     stream: ByteStream,
-    client: AttachedPeer,
-    connect: Connect,
+    request: Request,
     startedAt: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, connections, directory, metrics } = this.#deps;
-    const peer = directory.server(connect.server);
-    const server = peer === undefined ? undefined : directory.attached(peer);
-    if (server === undefined) return;
+    const { clock, connections, metrics } = this.#deps;
+    const { client, connect } = request;
     const uncount = connections.countServer(connect.server);
     try {
-      const offered = await this.#offer(client, server, connect, signal);
+      const offered = await this.#offer(request, signal);
       if (offered.kind === "refused") {
         this.#refuse(stream, client, connect, offered.refusal, offered.answer);
         return;
@@ -140,13 +150,9 @@ export class ConnectionBroker {
   }
 
   /** Asks the server; the stream it gives back is past its answer. */
-  async #offer(
-    client: AttachedPeer,
-    server: AttachedPeer,
-    connect: Connect,
-    signal: AbortSignal,
-  ): Promise<Offered> {
+  async #offer({ client, server, connect }: Request, signal: AbortSignal): Promise<Offered> {
     const { clock, limits } = this.#deps;
+    const endsAt = clock.now() + limits.connectTimeout;
     let stream: ByteStream | undefined;
     try {
       stream = await withDeadline(
@@ -169,7 +175,8 @@ export class ConnectionBroker {
         clientPort: connect.clientPort,
         inner: connect.inner,
       });
-      const tip = await readTip(stream, { clock, deadline: limits.connectTimeout, signal });
+      const deadline = millis(Math.max(1, endsAt - clock.now()));
+      const tip = await readTip(stream, { clock, deadline, signal });
       if (tip.kind !== "answer") {
         throw new WireError("unexpected_message", `expected answer, got ${tip.kind}`);
       }
@@ -228,15 +235,33 @@ export class ConnectionBroker {
     refusal: Refusal,
     answer?: Answer,
   ): void {
-    const { clock, log, metrics } = this.#deps;
+    const { clock, log, logs, metrics } = this.#deps;
+    if (stream.destroyed) {
+      // Nobody is left to answer, and nobody to blame but who left.
+      metrics.connectionsRefused.inc({ status: "client_gone" });
+      log
+        .child(identifiers(client, connect))
+        .debug("relay.connection.refused", { status: "client_gone", reason: refusal.text });
+      return;
+    }
     metrics.connectionsRefused.inc({ status: statusName(refusal.status).replace(/\(.*/, "") });
-    log.child(identifiers(client, connect)).warn("relay.connection.refused", {
-      status: statusName(refusal.status),
-      reason: refusal.text,
-      ...(refusal.limit ? { limit: refusal.limit } : {}),
-    });
+    logs
+      .of(client.peer.name)
+      .child(identifiers(client, connect))
+      .warn("relay.connection.refused", {
+        status: statusName(refusal.status),
+        reason: refusal.text,
+        ...(refusal.limit ? { limit: refusal.limit } : {}),
+      });
     refuse(stream, refusal, clock, answer?.inner);
   }
+}
+
+/** A connect that was judged well. */
+interface Request {
+  readonly client: AttachedPeer;
+  readonly server: AttachedPeer;
+  readonly connect: Connect;
 }
 
 type Offered =
@@ -280,6 +305,10 @@ function tipRefusal(error: unknown): Refusal {
 }
 
 function offerRefusal(error: unknown, server: string): Refusal {
+  if (error instanceof LimitError) {
+    const text = `${server} takes no more streams: ${error.message}`;
+    return { status: Status.resource_limit, text, limit: "quic.maxStreams" };
+  }
   if (error instanceof WireError) {
     return { status: Status.internal, text: `${server} answered nonsense: ${error.message}` };
   }

@@ -140,14 +140,25 @@ export async function answerOffer(
   status: number = Status.ok,
   text = "",
 ): Promise<{ stream: ByteStream; offer: Tip }> {
+  const taken = await takeOffer(session);
+  sayAnswer(taken.stream, status, text);
+  return taken;
+}
+
+/** Takes the next offer of a server's session, and leaves it without an answer. */
+export async function takeOffer(session: Session): Promise<{ stream: ByteStream; offer: Tip }> {
   const next = await session.streams[Symbol.asyncIterator]().next();
   if (next.done === true) throw new Error("session ended");
   const stream = next.value;
   stream.on("error", () => undefined);
   const offer = await readTip(stream, { clock: systemClock, deadline: millis(3_000) });
+  return { stream, offer };
+}
+
+/** Answers an offer. */
+export function sayAnswer(stream: ByteStream, status: number = Status.ok, text = ""): void {
   const inner = encodeForwardAnswer({ status, text, capabilities: [] });
   writeTip(stream, { kind: "answer", status, text, limit: "", inner });
-  return { stream, offer };
 }
 
 function asSessionListener(

@@ -1,6 +1,6 @@
 import { generateIdentity } from "@culvert/identity";
 import { millis, systemClock, type ByteStream } from "@culvert/runtime";
-import { readTip, type Session } from "@culvert/transport";
+import { readTip, writeTip, type Session } from "@culvert/transport";
 import { Status, type Tip } from "@culvert/wire";
 import { waitUntil, within } from "@culvert/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -11,6 +11,8 @@ import {
   connectTip,
   createWorld,
   open,
+  sayAnswer,
+  takeOffer,
   type World,
 } from "./relay-fixture.test-data.ts";
 
@@ -75,6 +77,34 @@ describe("attach", () => {
     const { dial, laptop } = await world();
     const session = await dial(laptop);
     expect(statusOf(await ask(session, connectTip("lan-box", "80")))).toBe(Status.malformed);
+  });
+
+  it.each([
+    ["a version it does not know", [2, 1, 0], Status.unsupported_version],
+    ["garbage", [1, 3, 255, 255, 255], Status.malformed],
+    ["half a tip", [1, 100, 8], Status.malformed],
+  ])("answers %s before it closes", async (_what, bytes, status) => {
+    const { dial, laptop } = await world();
+    const session = await dial(laptop);
+    const stream = await session.openStream();
+    stream.on("error", () => undefined);
+    stream.write(Uint8Array.from(bytes));
+    const answer = await readTip(stream, { clock: systemClock, deadline: millis(2_000) });
+    expect(answer).toMatchObject({ kind: "attachAnswer", status });
+    await within(session.closed, { what: "the close", limitMs: 3_000 });
+  });
+
+  it("names the limit of sessions, which strangers do not use up", async () => {
+    const { attach, dial, laptop, lanBox, attic } = await world({ limits: { sessions: 2 } });
+    const strangers = await Promise.all(Array.from({ length: 5 }, () => dial(generateIdentity())));
+    await attach(laptop);
+    await attach(lanBox);
+    const answer = await ask(await dial(attic), attachTip({ role: "server" }));
+    expect(answer).toMatchObject({
+      status: Status.resource_limit,
+      text: expect.stringContaining("limits.sessions = 2") as string,
+    });
+    for (const stranger of strangers) stranger.close({ by: "us", code: "done", text: "" });
   });
 
   it("lets a newer session take over at once, and keeps the loser from taking back", async () => {
@@ -276,6 +306,50 @@ describe("connect", () => {
     left.resume();
     right.resume();
     await within(drained, { what: "the drain", limitMs: 400 });
+  });
+
+  it("waits for a connection that is being opened", async () => {
+    const { made, client, server } = await pair();
+    const opening = open(client, connectTip("lan-box", "echo"));
+    const { stream: right } = await takeOffer(server);
+    let drained = false;
+    void made.relay.drain().then(() => (drained = true));
+    sayAnswer(right);
+    const { stream: left, answer } = await opening;
+    expect(statusOf(answer)).toBe(Status.ok);
+    expect(drained).toBe(false);
+    for (const stream of [left, right]) stream.resume().end();
+    await waitUntil(() => drained, { what: "the drain", limitMs: 400 });
+  });
+
+  it("names the limit where the server takes no more streams", async () => {
+    const { made, client } = await pair();
+    const other = await made.attach(made.laptop, { transient: true });
+    // Each session allows 64 streams; together the two ask for more than the server's one does.
+    const asked = Array.from({ length: 80 }, (_, index) =>
+      ask(index % 2 === 0 ? client : other, connectTip("lan-box", "echo")),
+    );
+    for (const each of asked) each.catch(() => undefined);
+    expect(await Promise.any(asked)).toMatchObject({
+      status: Status.resource_limit,
+      limit: "quic.maxStreams",
+    });
+  });
+
+  it("does not blame anybody else for a client that leaves", async () => {
+    const { made, client, server } = await pair();
+    const stream = await client.openStream();
+    stream.on("error", () => undefined);
+    writeTip(stream, connectTip("lan-box", "80"));
+    await takeOffer(server);
+    stream.destroy();
+    await waitUntil(
+      async () =>
+        (await made.registry.metrics()).includes(
+          'culvert_relay_connections_refused_total{status="client_gone"} 1',
+        ),
+      { what: "the count" },
+    );
   });
 
   it("stops waiting for connections that do not end", async () => {

@@ -1,12 +1,11 @@
 import {
   formatCloseReason,
-  millis,
   Scope,
   withDeadline,
   type Clock,
   type SpliceResult,
 } from "@culvert/runtime";
-import { rateLimited, type Log } from "@culvert/telemetry";
+import type { Log } from "@culvert/telemetry";
 import { shutdownReason, type SessionListener } from "@culvert/transport";
 import { ConnectionBroker } from "./connection-broker.ts";
 import { ConnectionTable } from "./connection-table.ts";
@@ -15,6 +14,7 @@ import { Grants } from "./grants.ts";
 import { sumListenerStats } from "./listener-stats.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { PeerRole, RelayOptions } from "./options.ts";
+import { PeerLogs } from "./peer-logs.ts";
 import { SessionDesk } from "./session-desk.ts";
 import { relayStatus, type RelayStatus } from "./status.ts";
 
@@ -36,24 +36,25 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #directory: Directory;
   readonly #connections = new ConnectionTable();
+  readonly #broker: ConnectionBroker;
   readonly #desk: SessionDesk;
   readonly #scope = new Scope();
   readonly #ended = { clientToServer: 0, serverToClient: 0 };
   #listeners: readonly SessionListener[] = [];
   #draining = false;
-  #emptied: (() => void) | undefined;
 
   constructor(deps: RelayDeps, options: RelayOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { clock, metrics } = deps;
-    const log = rateLimited(deps.log, clock, refusalLogRate);
+    const { clock, log, metrics } = deps;
+    const logs = new PeerLogs(log, clock);
     const { limits, software } = options;
     const draining = (): boolean => this.#draining;
     this.#directory = new Directory(options.peers, limits.transientSessionsPerPeer);
-    const broker = new ConnectionBroker({
+    this.#broker = new ConnectionBroker({
       clock,
       log,
+      logs,
       metrics,
       limits,
       draining,
@@ -65,11 +66,12 @@ export class Relay {
     this.#desk = new SessionDesk({
       clock,
       log,
+      logs,
       metrics,
       limits,
       software,
       draining,
-      broker,
+      broker: this.#broker,
       directory: this.#directory,
     });
   }
@@ -116,18 +118,16 @@ export class Relay {
   /** Takes no new sessions or connections, and resolves when the open ones have ended or the drain time-out has passed. */
   async drain(): Promise<void> {
     this.#draining = true;
-    if (this.#connections.size === 0) return;
     const { clock } = this.#deps;
-    await withDeadline(
-      { clock, limit: this.#options.drainTimeout, what: "draining" },
-      () => new Promise<void>((resolve) => (this.#emptied = resolve)),
+    await withDeadline({ clock, limit: this.#options.drainTimeout, what: "draining" }, () =>
+      this.#broker.idle(),
     ).catch(() => undefined);
   }
 
   /** Closes all sessions and listeners. */
   async close(): Promise<void> {
     this.#draining = true;
-    this.#desk.closeAll(shutdownReason);
+    await this.#desk.closeAll(shutdownReason);
     await this.#scope.close();
     this.#deps.log.info("relay.stopped", { reason: formatCloseReason(shutdownReason) });
   }
@@ -139,7 +139,6 @@ export class Relay {
   #onEnded(result: SpliceResult): void {
     this.#ended.clientToServer += result.leftToRightBytes;
     this.#ended.serverToClient += result.rightToLeftBytes;
-    if (this.#connections.size === 0) this.#emptied?.();
   }
 
   #bytes(): { clientToServer: number; serverToClient: number } {
@@ -159,6 +158,3 @@ export class Relay {
     return sessions;
   }
 }
-
-/** What peers provoke is written at most this often per event. */
-const refusalLogRate = { burst: 20, interval: millis(10_000) };

@@ -8,17 +8,25 @@ import {
   type CloseReason,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
-import { answerAndEnd, readTip, type Session } from "@culvert/transport";
-import { Status, type Attach, type AttachAnswer, type StatusCode } from "@culvert/wire";
+import { answerAndEnd, closeGently, readTip, type Session } from "@culvert/transport";
+import {
+  Status,
+  statusOfError,
+  type Attach,
+  type AttachAnswer,
+  type StatusCode,
+} from "@culvert/wire";
 import type { ConnectionBroker } from "./connection-broker.ts";
 import type { AttachedPeer, Directory } from "./directory.ts";
 import type { RelayMetrics, SessionRefusal } from "./metrics.ts";
 import type { KnownPeer, RelayLimits } from "./options.ts";
+import type { PeerLogs } from "./peer-logs.ts";
 
 /** What the desk works with. */
 export interface DeskDeps {
   readonly clock: Clock;
   readonly log: Log;
+  readonly logs: PeerLogs;
   readonly metrics: RelayMetrics;
   readonly directory: Directory;
   readonly broker: ConnectionBroker;
@@ -31,6 +39,8 @@ export interface DeskDeps {
 export class SessionDesk {
   readonly #deps: DeskDeps;
   readonly #sessions = new Set<Session>();
+  #attached = 0;
+  #strangers = 0;
 
   constructor(deps: DeskDeps) {
     this.#deps = deps;
@@ -38,35 +48,47 @@ export class SessionDesk {
 
   /** Serves a session until it ends. Owns it; never rejects. */
   async serve(session: Session): Promise<void> {
-    const { limits } = this.#deps;
     const peer = this.#deps.directory.known(session.peer);
-    if (this.#sessions.size >= limits.sessions) {
-      this.#count(session, peer, "limit", `limits.sessions = ${limits.sessions} is reached`);
+    const stranger = peer === undefined;
+    if (stranger && this.#strangers >= mostStrangers) {
+      this.#count(session, peer, "limit", `${mostStrangers} strangers are waiting already`);
       session.close({ by: "us", code: "limit", text: "too many sessions" });
       return;
     }
     this.#sessions.add(session);
+    if (stranger) this.#strangers += 1;
     try {
       const streams = session.streams[Symbol.asyncIterator]();
       const attached = await this.#receive(session, peer, streams);
-      if (attached === undefined) return;
-      this.#deps.log.info("relay.session.opened", {
-        ...describe(session, attached.peer),
-        services: attached.services,
-        software: attached.software,
-        transient: attached.transient,
-      });
-      await this.#serveStreams(attached, streams);
-      this.#log(attached, await session.closed);
+      if (attached !== undefined) await this.#serveAttached(attached, streams);
     } finally {
       if (peer !== undefined) this.#deps.directory.detach(peer, session);
+      if (stranger) this.#strangers -= 1;
       this.#sessions.delete(session);
     }
   }
 
-  /** Closes every session. */
-  closeAll(reason: CloseReason): void {
-    for (const session of this.#sessions) session.close(reason);
+  /** Closes every session, each once its last bytes have arrived. */
+  async closeAll(reason: CloseReason): Promise<void> {
+    const { clock } = this.#deps;
+    await Promise.all([...this.#sessions].map((session) => closeGently(session, reason, clock)));
+  }
+
+  async #serveAttached(attached: AttachedPeer, streams: AsyncIterator<ByteStream>): Promise<void> {
+    const { peer, session, services, software, transient } = attached;
+    this.#attached += 1;
+    try {
+      this.#deps.log.info("relay.session.opened", {
+        ...describe(session, peer),
+        services,
+        software,
+        transient,
+      });
+      await this.#serveStreams(attached, streams);
+      this.#log(attached, await session.closed);
+    } finally {
+      this.#attached -= 1;
+    }
   }
 
   async #receive(
@@ -74,48 +96,48 @@ export class SessionDesk {
     peer: KnownPeer | undefined,
     streams: AsyncIterator<ByteStream>,
   ): Promise<AttachedPeer | undefined> {
-    let asked: { stream: ByteStream; attach: Attach };
+    const { clock, limits } = this.#deps;
+    let stream: ByteStream;
     try {
-      asked = await this.#readAttach(session, streams);
+      const first = await withDeadline({ clock, limit: limits.tipDeadline, what: "attach" }, () =>
+        streams.next(),
+      );
+      if (first.done === true) throw new TransportError("connection_closed", "left without a word");
+      stream = first.value;
+      stream.on("error", () => undefined);
     } catch (error) {
-      const timedOut = error instanceof TransportError && error.code === "timeout";
-      this.#count(session, peer, timedOut ? "timeout" : "malformed", errorText(error));
+      this.#count(session, peer, isTimeout(error) ? "timeout" : "malformed", errorText(error));
       session.close({ by: "us", code: "attach_failed", text: errorText(error) });
       return undefined;
     }
-    const judged = this.#judge(session, peer, asked.attach);
-    const { clock } = this.#deps;
+    const judged = await this.#hear(session, peer, stream);
     if (judged.kind === "attached") {
-      const { attached } = judged;
-      answerAndEnd(asked.stream, this.#answer(Status.ok, "", attached.peer.name), clock);
-      return attached;
+      answerAndEnd(stream, this.#answer(Status.ok, "", judged.attached.peer.name), clock);
+      return judged.attached;
     }
     this.#count(session, peer, judged.reason, judged.text);
-    answerAndEnd(asked.stream, this.#answer(judged.status, judged.text, ""), clock);
+    answerAndEnd(stream, this.#answer(judged.status, judged.text, ""), clock);
     await this.#closeAfterAnswer(session, judged.text);
     return undefined;
   }
 
-  async #readAttach(
+  /** Whatever the first stream brings, it is answered (PROTOCOL.md §4.4). */
+  async #hear(
     session: Session,
-    streams: AsyncIterator<ByteStream>,
-  ): Promise<{ stream: ByteStream; attach: Attach }> {
+    peer: KnownPeer | undefined,
+    stream: ByteStream,
+  ): Promise<Judgement> {
     const { clock, limits } = this.#deps;
-    const deadline = limits.tipDeadline;
-    const first = await withDeadline({ clock, limit: deadline, what: "attach" }, () =>
-      streams.next(),
-    );
-    if (first.done === true) throw new TransportError("connection_closed", "left without a word");
-    const stream = first.value;
-    stream.on("error", () => undefined);
-    const tip = await readTip(stream, { clock, deadline });
-    if (tip.kind === "attach") return { stream, attach: tip };
-    answerAndEnd(
-      stream,
-      this.#answer(Status.malformed, `expected attach, got ${tip.kind}`, ""),
-      clock,
-    );
-    throw new TransportError("refused", `${session.peer} began with ${tip.kind}, not with attach`);
+    try {
+      const tip = await readTip(stream, { clock, deadline: limits.tipDeadline });
+      if (tip.kind === "attach") return this.#judge(session, peer, tip);
+      const text = `a session begins with attach, not with ${tip.kind}`;
+      return refused(Status.malformed, "malformed", text);
+    } catch (error) {
+      return isTimeout(error)
+        ? refused(Status.malformed, "timeout", errorText(error))
+        : refused(statusOfError(error), "malformed", errorText(error));
+    }
   }
 
   #judge(session: Session, peer: KnownPeer | undefined, attach: Attach): Judgement {
@@ -131,6 +153,10 @@ export class SessionDesk {
     if (peer.role !== attach.role) {
       const text = `${peer.name} is known as a ${peer.role}, not as a ${attach.role}`;
       return refused(denied, "wrong_role", text);
+    }
+    const { sessions } = this.#deps.limits;
+    if (this.#attached >= sessions && directory.attached(peer) === undefined) {
+      return refused(Status.resource_limit, "limit", `limits.sessions = ${sessions} is reached`);
     }
     const outcome = directory.attach(peer, session, attach, clock.now());
     switch (outcome.kind) {
@@ -187,7 +213,7 @@ export class SessionDesk {
     text: string,
   ): void {
     this.#deps.metrics.sessionsRefused.inc({ reason });
-    this.#deps.log.warn("relay.session.refused", {
+    this.#deps.logs.of(peer?.name).warn("relay.session.refused", {
       ...describe(session, peer),
       cause: reason,
       reason: text,
@@ -215,6 +241,10 @@ type Judgement =
       readonly text: string;
     };
 
+function isTimeout(error: unknown): boolean {
+  return error instanceof TransportError && error.code === "timeout";
+}
+
 function refused(status: StatusCode, reason: SessionRefusal, text: string): Judgement {
   return { kind: "refused", status, reason, text };
 }
@@ -229,3 +259,5 @@ function describe(session: Session, peer: KnownPeer | undefined): Record<string,
 }
 
 const answerLinger = millis(1_000);
+/** Sessions of unknown keys that may wait for their refusal at a time: keys are free, and known peers are not to be crowded out. */
+const mostStrangers = 256;

@@ -1,4 +1,5 @@
 export { answerAndEnd } from "./answer-and-end.ts";
+export { closeGently } from "./close-gently.ts";
 export { chooseDialEngine, chooseListenEngine, isLoopback } from "./engine-choice.ts";
 export type { EngineChoice, EnginePolicy } from "./engine-choice.ts";
 export { dialTimeoutDefault, reconnectDefaults } from "./defaults.ts";

@@ -30,6 +30,10 @@ export class QuicSession implements Session {
     return this.#connection.openStream();
   }
 
+  drain(): Promise<void> {
+    return this.#connection.drain();
+  }
+
   close(reason: CloseReason): void {
     this.#connection.close(reason);
   }

@@ -12,6 +12,7 @@ import {
   type RetryOptions,
 } from "@culvert/runtime";
 import { Status, statusName, type Attach, type AttachAnswer, type StatusCode } from "@culvert/wire";
+import { closeGently } from "./close-gently.ts";
 import type { Session } from "./session.ts";
 import { readTip, writeTip } from "./tip-io.ts";
 
@@ -92,12 +93,12 @@ export class RelayLink {
     this.#running = this.#run();
   }
 
-  /** Closes the session and stops dialling, for good. */
+  /** Stops dialling, for good, and closes the session once its last bytes have arrived (see {@link closeGently}). */
   async stop(reason: CloseReason): Promise<void> {
     const session = this.session;
     this.#state = { kind: "stopped" };
     this.#stop.abort(new TransportError("aborted", reason.text));
-    session?.close(reason);
+    if (session !== undefined) await closeGently(session, reason, this.#deps.clock);
     await this.#running;
   }
 

@@ -15,6 +15,11 @@ export interface Session {
   openStream(): Promise<ByteStream>;
   /** Streams the peer opened, in order; one consumer, who owns each. Ends when the session closes. */
   readonly streams: AsyncIterable<ByteStream>;
+  /**
+   * Resolves when what our ended streams have sent has arrived at the peer, as far as the transport can tell, or when the session
+   * is over. To be waited for, with a bound, before a {@link close} that should lose nothing. Never rejects.
+   */
+  drain(): Promise<void>;
   /** Closes at once: every stream is reset. The first reason given stands. */
   close(reason: CloseReason): void;
   /** Settles, and never rejects, when the session is over. */

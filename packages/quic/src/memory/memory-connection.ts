@@ -95,6 +95,11 @@ export class MemoryConnection implements QuicConnection, StreamOwner {
     return Promise.resolve(this.#createStream(id));
   }
 
+  /** Frames travel in order, so that a close never overtakes what was sent before it. */
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(reason: CloseReason): void {
     if (this.#over !== undefined) return;
     this.#transmit({ type: "close", reason });
