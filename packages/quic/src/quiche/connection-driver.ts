@@ -68,11 +68,14 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   readonly #deps: DriverDeps;
   readonly #settings: QuicSettings;
   #state: State;
+  /** The connection's idle time-out: the smaller of both sides'. */
+  #idleMs: number;
   #heard = false;
   #heardMs: number;
   #pingedMs: number;
   #sweptMs: number;
   #windowLimited = false;
+  #sentDatagrams = 0;
   #timer: Timer | undefined;
   #timerAtMs = 0;
   #timerFired = false;
@@ -82,6 +85,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   constructor(deps: DriverDeps, options: { isServer: boolean; settings: QuicSettings }) {
     this.#deps = deps;
     this.#settings = options.settings;
+    this.#idleMs = options.settings.idleTimeout;
     const nowMs = deps.clock.now();
     this.#heardMs = this.#pingedMs = this.#sweptMs = nowMs;
     this.#state = { phase: "handshaking", deadlineMs: nowMs + options.settings.handshakeTimeout };
@@ -139,6 +143,13 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#end(reason, cause);
   }
 
+  /** Resolves when what ended streams sent has arrived, or the connection is over. */
+  drain(): Promise<void> {
+    if (this.over) return Promise.resolve();
+    this.#schedule();
+    return this.streams.delivery.settled();
+  }
+
   turn(): void {
     if (this.over) return;
     const { clock, link } = this.#deps;
@@ -148,10 +159,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (heard) this.#heardMs = nowMs;
     const timerFired = this.#timerFired;
     this.#timerFired = false;
-    if (timerFired) {
-      link.onTimeout();
-      this.#drainPathEvents(undefined);
-    }
+    if (timerFired) this.#handleTimeout();
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
     this.#sendAll(nowMs);
@@ -159,7 +167,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
     if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
-    else this.#armTimer(nowMs);
+    else this.#endTurn(nowMs);
   }
 
   slotsFree(): void {
@@ -201,6 +209,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       return;
     }
     this.#state = { phase: "open" };
+    const peerIdleMs = link.stats()?.peerMaxIdleTimeout ?? 0;
+    if (peerIdleMs > 0) this.#idleMs = Math.min(this.#idleMs, peerIdleMs);
     for (let spare = 0; spare < spareIds; spare += 1) this.#offerId();
     owner.established(peer);
   }
@@ -221,8 +231,24 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       this.#pingedMs = nowMs;
       link.ping();
     }
+    // What waited goes first, and shows what room there is.
+    if (this.streams.window.mayHoldUnsent) this.#flush();
     // No more than can leave now: what quiche holds unsent only grows old.
     this.#windowLimited = this.streams.send(socket.freeSlots);
+  }
+
+  #handleTimeout(): void {
+    const { link } = this.#deps;
+    const lostBefore = this.#countLost();
+    link.onTimeout();
+    if (this.#countLost() !== lostBefore) this.streams.window.shrunk();
+    this.#drainPathEvents(undefined);
+  }
+
+  #countLost(): number {
+    const lost = this.#deps.link.stats()?.lost ?? 0;
+    if (lost > 0) this.streams.window.lossy();
+    return lost;
   }
 
   #sendAll(nowMs: number): void {
@@ -231,9 +257,13 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     let flushed = this.#flush();
     if (this.#isOpen()) {
       if (flushed && this.#windowLimited) this.#claimWindowLimited();
-      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) flushed = this.#flush();
-      if (this.streams.finishResets(flushed, nowMs)) this.#flush();
-      this.streams.endTurn();
+      if (this.streams.hasEnds) this.#countLost();
+      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) {
+        const before = this.#sentDatagrams;
+        flushed = this.#flush();
+        if (this.#sentDatagrams === before) this.streams.window.shrunk();
+      }
+      if (this.streams.finishResets(nowMs)) this.#flush();
     }
     // Once more after a fault: quiche tells the peer what was wrong.
     if (link.fault !== undefined) this.#flush();
@@ -254,6 +284,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
         this.streams.window.flushed();
         return true;
       }
+      this.#sentDatagrams += 1;
       this.streams.window.sent(sent[0]);
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
@@ -355,10 +386,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     return Math.max(this.#heardMs, this.#pingedMs) + this.#settings.keepAlive;
   }
 
-  /** Sees to it that a turn comes in time. A timer that is set for too early stays: re-arming costs more than one idle turn. */
-  #armTimer(nowMs: number): void {
+  /** Sees to it that the next turn comes in time. A timer set for too early stays: re-arming costs more than one idle turn. */
+  #endTurn(nowMs: number): void {
     const { clock, link } = this.#deps;
     const quicheMs = link.timeout();
+    this.#endTurnOfStreams(nowMs, quicheMs ?? 0);
     // quiche rounds down, and would not act yet.
     let atMs = quicheMs === undefined ? Infinity : nowMs + quicheMs + 1;
     if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
@@ -368,6 +400,13 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
     this.#timer = clock.setTimer(millis(Math.max(1, Math.ceil(atMs - nowMs))), this.#onTimer);
+  }
+
+  #endTurnOfStreams(nowMs: number, quicheMs: number): void {
+    if (!this.#isOpen()) return;
+    // With something in flight, quiche's next deadline would be that for its loss.
+    const idleMs = this.#heardMs + this.#idleMs - nowMs;
+    this.streams.endTurn(quicheMs >= idleMs - idleSlackMs);
   }
 
   readonly #onTimer = (): void => {
@@ -393,3 +432,5 @@ const spareIds = 2;
 const sweepIntervalMs = 100;
 /** Datagrams a closing connection may send beyond the socket's bound. */
 const maxLastWords = 4;
+/** Between a datagram's arrival and the turn that follows it, at most; where it is more, the next one shows. */
+const idleSlackMs = 50;

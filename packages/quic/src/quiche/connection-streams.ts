@@ -2,9 +2,11 @@ import { BoundedQueue, LimitError, type CloseReason } from "@culvert/runtime";
 import type { QuicStream } from "../engine.ts";
 import type { QuicSettings } from "../settings.ts";
 import { connectionClosedError } from "./close-reasons.ts";
+import { Delivery } from "./delivery.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { QuicheStream, type StreamOwner } from "./quiche-stream.ts";
 import { SendWindow } from "./send-window.ts";
+import { StreamEnds } from "./stream-ends.ts";
 import { StreamRemains } from "./stream-remains.ts";
 
 /** What the streams of a connection need of it. */
@@ -22,6 +24,8 @@ export class ConnectionStreams implements StreamOwner {
   readonly accepted: BoundedQueue<QuicStream>;
   /** What may be handed to quiche now. */
   readonly window: SendWindow;
+  /** What of the ended streams has arrived. */
+  readonly delivery: Delivery;
   readonly #link: GuardedConnection;
   readonly #settings: QuicSettings;
   readonly #schedule: () => void;
@@ -33,11 +37,7 @@ export class ConnectionStreams implements StreamOwner {
   #ready = new Set<QuicheStream>();
   /** Tried, and held up by flow control until the peer is heard again. */
   #held = new Set<QuicheStream>();
-  /** All bytes are with quiche, FIN is not. */
-  readonly #ending = new Set<QuicheStream>();
-  /** Streams whose FIN went alone in this turn, and those whose FIN is to go again. */
-  #finSent: number[] = [];
-  #finAgain: number[] = [];
+  readonly #ends: StreamEnds;
   /** The peer was heard since {@link #held} was last tried. */
   #retryHeld = false;
   #probe: Iterator<QuicheStream> | undefined;
@@ -51,12 +51,19 @@ export class ConnectionStreams implements StreamOwner {
     this.#nextId = deps.isServer ? 1 : 0;
     this.#remains = new StreamRemains(deps.link);
     this.window = new SendWindow(deps.settings.datagramBytes);
+    this.#ends = new StreamEnds(deps.link, this.window, deps.settings);
+    this.delivery = new Delivery(deps.link);
     this.accepted = new BoundedQueue(Math.max(1, deps.settings.maxStreams));
   }
 
   /** Streams that are not over. */
   get openCount(): number {
     return this.#open.size;
+  }
+
+  /** Whether a FIN or a reset waits to be handed over. */
+  get hasEnds(): boolean {
+    return this.#ends.size > 0 || this.#remains.hasResets;
   }
 
   /** Whether {@link sweep} should be called again in a while. */
@@ -119,7 +126,7 @@ export class ConnectionStreams implements StreamOwner {
       const taken = stream.pump(this.#link, quantum, this.window);
       // quiche puts bytes of one stream into a packet.
       left -= this.window.datagramsFor(taken);
-      if (stream.awaitsFin) this.#ending.add(stream);
+      if (stream.awaitsFin) this.#ends.add(stream);
       if (!stream.hasBytes) continue;
       held ||= stream.held;
       if (stream.held) this.#held.add(stream);
@@ -129,46 +136,21 @@ export class ConnectionStreams implements StreamOwner {
     return held && left < datagrams;
   }
 
-  /**
-   * Hands FIN of the next stream that waits for nothing else to quiche. Returns false if there is none that can be sent now.
-   *
-   * To be called only when quiche has nothing left to send, and sent before anything is received: quiche 0.18 takes a stream for
-   * finished, and forgets it, once all bytes are acknowledged, whether its FIN was sent or not.
-   */
+  /** Hands one FIN to quiche, when it has nothing left to send. Returns whether it did, and is to be flushed again. */
   handOverFin(): boolean {
-    const again = this.#finAgain.pop();
-    if (again !== undefined) {
-      this.window.handed(0);
-      return typeof this.#link.streamSend(again, noBytes, true) === "number";
-    }
-    for (const stream of this.#ending) {
-      const capacity = this.#link.streamCapacity(stream.streamId);
-      if (typeof capacity === "number" && !this.window.hasRoomForFin(capacity)) continue;
-      this.#ending.delete(stream);
-      if (!stream.handOverFin(this.#link)) continue;
-      this.window.handed(0);
-      this.#finSent.push(stream.streamId);
-      return true;
-    }
-    return false;
+    return this.#ends.handOver();
   }
 
-  /**
-   * Ends a turn. On a path that loses datagrams, each FIN that went alone goes once more in the next turn: quiche 0.18 may have
-   * forgotten the stream by the time it would find it lost.
-   */
-  endTurn(): void {
-    if (this.#finSent.length === 0) return;
-    if ((this.#link.stats()?.lost ?? 0) > 0) {
-      this.#finAgain = this.#finSent;
-      this.#schedule();
-    }
-    this.#finSent = [];
+  /** Ends a turn of the connection. `nothingInFlight` says that all that was sent is acknowledged. */
+  endTurn(nothingInFlight: boolean): void {
+    if (this.#ends.endTurn()) this.#schedule();
+    if (!nothingInFlight && !this.delivery.awaited) return;
+    this.delivery.check(!this.delivery.awaited || this.#allHandedOver(), nothingInFlight);
   }
 
   /** Sends resets that waited for what was sent before them. Returns whether there is anything new to flush. */
-  finishResets(flushed: boolean, nowMs: number): boolean {
-    return this.#remains.finishResets(flushed, nowMs);
+  finishResets(nowMs: number): boolean {
+    return this.#remains.finishResets(this.window, nowMs);
   }
 
   /** Looks at a few streams that wait for nothing whether the peer has stopped them, since quiche tells only who asks. */
@@ -195,6 +177,7 @@ export class ConnectionStreams implements StreamOwner {
   end(reason: CloseReason): void {
     if (this.#over) return;
     this.#over = true;
+    this.delivery.over();
     this.accepted.drain();
     for (const stream of [...this.#open.values()]) stream.destroy(connectionClosedError(reason));
     this.#ready.clear();
@@ -203,7 +186,7 @@ export class ConnectionStreams implements StreamOwner {
 
   wantsToSend(stream: QuicheStream): void {
     this.#held.delete(stream);
-    if (stream.awaitsFin) this.#ending.add(stream);
+    if (stream.awaitsFin) this.#ends.add(stream);
     else this.#ready.add(stream);
     this.#schedule();
   }
@@ -224,11 +207,15 @@ export class ConnectionStreams implements StreamOwner {
     this.#schedule();
   }
 
+  finHandedOver(stream: QuicheStream): void {
+    this.delivery.ended(stream.streamId);
+  }
+
   released(stream: QuicheStream, clean: boolean): void {
     this.#open.delete(stream.streamId);
     this.#ready.delete(stream);
     this.#held.delete(stream);
-    this.#ending.delete(stream);
+    this.#ends.delete(stream);
     if (!clean && !this.#over) this.#remains.add(stream.streamId);
   }
 
@@ -236,6 +223,13 @@ export class ConnectionStreams implements StreamOwner {
     const stream = this.#open.get(streamId) ?? this.#accept(streamId);
     stream?.drain(this.#link, scratch);
   };
+
+  #allHandedOver(): boolean {
+    for (const stream of this.#open.values()) {
+      if (stream.writableEnded && !stream.sendingOver) return false;
+    }
+    return true;
+  }
 
   #accept(streamId: number): QuicheStream | undefined {
     const ours = streamId % 2 === this.#nextId % 2;

@@ -33,6 +33,10 @@ export class QuicheConnection implements QuicConnection {
     });
   }
 
+  drain(): Promise<void> {
+    return this.#driver.drain();
+  }
+
   close(reason: CloseReason): void {
     this.#driver.close(reason);
   }

@@ -14,6 +14,8 @@ export interface StreamOwner {
   reset(stream: QuicheStream, code: number): void;
   /** Sends STOP_SENDING, and throws away what still arrives. */
   stop(stream: QuicheStream, code: number): void;
+  /** FIN was handed over to quiche. */
+  finHandedOver(stream: QuicheStream): void;
   /** The stream is over in both directions. `clean` says that it ended with FIN both ways. */
   released(stream: QuicheStream, clean: boolean): void;
 }
@@ -129,7 +131,7 @@ export class QuicheStream extends Duplex implements QuicStream {
       if (sent < bytes.length) {
         this.#pending = bytes.subarray(sent);
       } else {
-        this.#sendingOver = fin;
+        if (fin) this.#endSending();
         this.#completeChunk();
       }
     }
@@ -144,8 +146,8 @@ export class QuicheStream extends Duplex implements QuicStream {
       return false;
     }
     const finished = this.#finished;
-    this.#sendingOver = true;
     this.#finished = undefined;
+    this.#endSending();
     finished?.();
     return true;
   }
@@ -220,6 +222,11 @@ export class QuicheStream extends Duplex implements QuicStream {
     }
     this.#owner.released(this, !this.#sendingAborted && !this.#receivingAborted);
     done(error);
+  }
+
+  #endSending(): void {
+    this.#sendingOver = true;
+    this.#owner.finHandedOver(this);
   }
 
   #completeChunk(): void {

@@ -25,16 +25,60 @@ test("retransmissions use up room until the peer is heard", () => {
   expect(window.room(3_000, 2_000)).toBe(2_000);
 });
 
-test("FIN alone needs room for its packet", () => {
+test("bytes that could not be sent take room until they have left", () => {
   const window = new SendWindow(1350);
-  expect(window.hasRoomForFin(100)).toBe(false);
-  expect(window.hasRoomForFin(200)).toBe(true);
-  for (let count = 0; count < 10; count += 1) {
-    window.handed(0);
-    window.sent(40);
-    window.flushed();
-  }
-  expect(window.hasRoomForFin(200)).toBe(false);
+  expect(window.room(4_000, 3_000)).toBe(3_000);
+  window.handed(3_000);
+  // A retransmission took the window instead.
+  window.sent(3_900);
+  window.flushed();
+  expect(window.isDrained(1_000)).toBe(false);
+  window.heard();
+  expect(window.mayHoldUnsent).toBe(true);
+  expect(window.room(3_500, 1_000)).toBe(0);
+  window.sent(3_200);
+  window.flushed();
+  expect(window.isDrained(3_500)).toBe(true);
+  window.heard();
+  expect(window.room(3_500, 1_000)).toBe(1_000);
+});
+
+test("it is drained only when flushed, and with room for one more packet", () => {
+  const window = new SendWindow(1350);
+  expect(window.isDrained(100)).toBe(false);
+  window.flushed();
+  expect(window.isDrained(100)).toBe(false);
+  expect(window.isDrained(200)).toBe(true);
+  window.handed(0);
+  expect(window.isDrained(200)).toBe(false);
+  window.sent(40);
+  window.flushed();
+  expect(window.isDrained(200)).toBe(true);
+  window.handed(0);
+  window.sent(40);
+  window.flushed();
+  expect(window.isDrained(200)).toBe(false);
+  window.heard();
+  expect(window.isDrained(10_000)).toBe(false);
+});
+
+test("after a loss a sent byte counts twice", () => {
+  const window = new SendWindow(1350);
+  window.lossy();
+  window.sent(1_000);
+  window.flushed();
+  expect(window.isDrained(2_100)).toBe(false);
+  expect(window.isDrained(2_200)).toBe(true);
+});
+
+test("a window that shrank is closed until the peer is heard", () => {
+  const window = new SendWindow(1350);
+  window.shrunk();
+  window.flushed();
+  expect(window.room(100_000, 10)).toBe(0);
+  expect(window.isDrained(100_000)).toBe(false);
+  window.heard();
+  expect(window.room(100_000, 10)).toBe(10);
 });
 
 test("whatever is handed over in a turn fits the congestion window, packets and all", () => {

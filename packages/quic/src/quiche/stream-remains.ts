@@ -1,4 +1,5 @@
 import type { GuardedConnection } from "./guarded-connection.ts";
+import type { SendWindow } from "./send-window.ts";
 
 interface PendingReset {
   readonly code: number;
@@ -25,7 +26,12 @@ export class StreamRemains {
   }
 
   get size(): number {
-    return this.#aborted.size;
+    return this.#aborted.size + this.#resets.size;
+  }
+
+  /** Whether a reset waits. */
+  get hasResets(): boolean {
+    return this.#resets.size > 0;
   }
 
   /** Whether this stream was aborted a short while ago. */
@@ -43,18 +49,14 @@ export class StreamRemains {
     this.#aborted.set(streamId, 0);
   }
 
-  /**
-   * Resets what may be reset. `flushed` says that quiche had nothing more to send. Returns whether a reset was queued, which then
-   * is to be sent.
-   */
-  finishResets(flushed: boolean, nowMs: number): boolean {
+  /** Resets what may be reset. Returns whether a reset was queued, which then is to be sent. */
+  finishResets(window: SendWindow, nowMs: number): boolean {
     let any = false;
     for (const [streamId, pending] of this.#resets) {
       pending.sinceMs ??= nowMs;
       const capacity = this.#link.streamCapacity(streamId);
-      // With capacity left, the congestion window held nothing back.
-      const allSent = flushed && typeof capacity === "number" && capacity > 0;
-      if (!allSent && typeof capacity === "number" && nowMs - pending.sinceMs < maxWaitMs) continue;
+      const mustWait = typeof capacity === "number" && !window.isDrained(capacity);
+      if (mustWait && nowMs - pending.sinceMs < maxWaitMs) continue;
       this.#resets.delete(streamId);
       this.#link.streamShutdown(streamId, "Write", pending.code);
       any = true;
@@ -86,8 +88,8 @@ export class StreamRemains {
 }
 
 const noBytes = new Uint8Array(0);
-/** How long a reset may wait for the congestion window. */
-const maxWaitMs = 1000;
+/** How long a reset waits for the congestion window; where the peer's flow control hides that, all of it for nothing. */
+const maxWaitMs = 200;
 const streamsPerSweep = 512;
 /** Sweeps after which a stream is left to quiche; the peer has then not ended its part for a long time. */
 const maxLooks = 100;

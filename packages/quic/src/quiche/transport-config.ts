@@ -52,12 +52,17 @@ export function createTransportConfig(
  * socket's buffer and delays what comes after; elsewhere it is what a peer can make us send by acknowledging what it never got.
  */
 export function largestCongestionWindow(settings: QuicSettings): number {
-  return settings.datagramBytes > largestFrameBytes
+  return staysOnMachine(settings)
     ? Math.ceil(settings.socketBufferBytes / 2)
     : settings.streamWindowBytes;
 }
 
-/** Ethernet carries no more, not even in jumbo frames: larger datagrams stay on the machine. */
+/** Whether the settings are for two processes of one machine, where datagrams are lost only to full buffers. */
+export function staysOnMachine(settings: QuicSettings): boolean {
+  return settings.datagramBytes > largestFrameBytes;
+}
+
+/** Ethernet carries no more, not even in jumbo frames. */
 const largestFrameBytes = 9216;
 /** How many streams that nobody reads fit the connection's window when they are new. */
 const initialShares = 16;

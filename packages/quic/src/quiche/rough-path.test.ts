@@ -3,7 +3,14 @@ import { once } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { generateIdentity } from "@culvert/identity";
 import { Scope, systemClock, systemRandom, type CloseReason } from "@culvert/runtime";
-import { readBytes, readPayload, waitUntil, within, writePayload } from "@culvert/testkit";
+import {
+  readBytes,
+  readPayload,
+  seededRandom,
+  waitUntil,
+  within,
+  writePayload,
+} from "@culvert/testkit";
 import {
   createQuicheEngine,
   quicDefaults,
@@ -24,8 +31,10 @@ afterEach(async () => {
   scope = new Scope();
 });
 
-/** A network address translator for one client: forwards both ways, and can change its outer port or where it forwards to. */
+/** A network address translator for one client: forwards both ways, may lose some, and can change its outer port or its target. */
 class Translator {
+  lossRate = 0;
+  readonly #random = seededRandom(7);
   readonly address: UdpAddress;
   target: UdpAddress;
   forwarded = 0;
@@ -41,6 +50,7 @@ class Translator {
     inner.on("message", (datagram, from) => {
       this.#client = from;
       this.forwarded += 1;
+      if (this.#random.fraction() < this.lossRate) return;
       this.#outer.send(datagram, this.target.port, this.target.host);
     });
     this.#listen(outer);
@@ -72,6 +82,7 @@ class Translator {
   #listen(outer: Socket): void {
     outer.on("message", (datagram) => {
       const client = this.#client;
+      if (this.#random.fraction() < this.lossRate) return;
       if (client !== undefined) this.#inner.send(datagram, client.port, client.address);
     });
   }
@@ -171,4 +182,43 @@ test("a daemon that was started anew tells a peer of a connection it does not kn
   translator.target = restarted.address;
   const reason = await within(client.closed, { what: "the end of the connection" });
   expect(reason).toMatchObject({ by: "peer-stack", code: "stateless_reset" });
+});
+
+test("on a path that loses datagrams every byte and every end arrives, whoever ends first", async () => {
+  const { translator, client, server } = await connect();
+  translator.lossRate = 0.03;
+  // Three kinds of servers: one echoes, one answers after the end, one talks first and ends when it likes.
+  void (async () => {
+    for await (const stream of server.streams) {
+      const kind = (stream.streamId / 4) % 3;
+      if (kind === 0) {
+        stream.pipe(stream);
+        continue;
+      }
+      stream.resume();
+      if (kind === 1) stream.once("end", () => stream.end("answer"));
+      else stream.write("answer", () => stream.end());
+    }
+  })();
+  const talk = async (index: number): Promise<string> => {
+    const stream = await client.openStream();
+    const bytes = 1 + ((index * 331) % 5_000);
+    const [sent, got] = await Promise.all([
+      writePayload(stream, bytes, index),
+      readPayload(stream),
+    ]);
+    return (stream.streamId / 4) % 3 === 0 ? `${got.sha256 === sent.sha256}` : `${got.bytes} bytes`;
+  };
+  const lane = async (number: number): Promise<string[]> => {
+    const results = [];
+    for (let index = 0; index < 15; index += 1) results.push(await talk(number * 100 + index));
+    return results;
+  };
+  const lanes = Promise.all(Array.from({ length: 20 }, (_, number) => lane(number)));
+  const results = (await within(lanes, { limitMs: 17_000, what: "300 streams" })).flat();
+  expect(new Set(results)).toEqual(new Set(["true", "6 bytes"]));
+  expect(client.stats().lostDatagrams).toBeGreaterThan(0);
+  await waitUntil(() => client.stats().openStreams <= 1 && server.stats().openStreams <= 1, {
+    what: "only the first stream to be left",
+  });
 });
