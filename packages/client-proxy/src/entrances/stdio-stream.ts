@@ -11,6 +11,8 @@ import type { ByteStream } from "@culvert/runtime";
 export class StdioStream extends Duplex implements ByteStream {
   readonly #input: Readable;
   readonly #output: Writable;
+  /** Asked of us rather than of the output: Node's stream for files never says that it has finished. */
+  #outputEnded = false;
 
   constructor(input: Readable, output: Writable) {
     super({ allowHalfOpen: true });
@@ -22,7 +24,7 @@ export class StdioStream extends Duplex implements ByteStream {
     input.once("end", () => this.push(null));
     for (const each of [input, output]) each.on("error", (error) => this.destroy(error));
     output.once("close", () => {
-      if (!output.writableFinished) this.destroy(new Error("the output was closed"));
+      if (!this.#outputEnded) this.destroy(new Error("the output was closed"));
     });
     input.pause();
   }
@@ -40,12 +42,15 @@ export class StdioStream extends Duplex implements ByteStream {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#output.end(callback);
+    this.#output.end((error?: Error | null) => {
+      if (error == null) this.#outputEnded = true;
+      callback(error);
+    });
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#input.destroy();
-    if (!this.#output.writableFinished) this.#output.destroy();
+    if (!this.#outputEnded) this.#output.destroy();
     callback(error);
   }
 }

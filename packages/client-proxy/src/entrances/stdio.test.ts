@@ -161,3 +161,28 @@ describe.skipIf(process.platform === "win32")("in a process of its own", () => {
 function hash(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
+
+test("an output that never says it has finished, as Node's for files, does not cut the other direction", async () => {
+  serve = (socket) => {
+    socket.end("first and last words");
+    socket.on("data", (chunk: Buffer) => (received += chunk.length));
+  };
+  let received = 0;
+  const input = new PassThrough();
+  const output = new PassThrough();
+  Object.defineProperty(output, "writableFinished", { value: false });
+  output.resume();
+  const ended = runStdio(
+    { connector },
+    {
+      server: "lan-box",
+      target: "ssh",
+      stream: new StdioStream(input, output),
+      signal: new AbortController().signal,
+    },
+  );
+  await once(output, "close");
+  input.end(randomBytes(500_000));
+  expect((await ended).failure).toBeUndefined();
+  await vi.waitFor(() => expect(received).toBe(500_000));
+});

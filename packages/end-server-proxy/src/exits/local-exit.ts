@@ -1,5 +1,5 @@
 import { lookup as systemLookup } from "node:dns/promises";
-import { withDeadline, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
+import { millis, withDeadline, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
 import { quoteText, Status } from "@culvert/wire";
 import type { AllowList } from "./allow-list.ts";
 import { dialTcp } from "./dial-tcp.ts";
@@ -17,7 +17,7 @@ export interface LocalExitDeps {
 /** What a {@link LocalExit} may open, and how long that may take. */
 export interface LocalExitOptions {
   readonly allowList: AllowList;
-  /** For the look-up of a name, and again for the connection. */
+  /** For the look-up of a name and the connection together. */
   readonly connectTimeout: Millis;
 }
 
@@ -50,8 +50,11 @@ export class LocalExit implements Exit {
       }
       case "lookup": {
         const { host, port } = found;
+        const endsAt = this.#clock.now() + timeout;
         const addresses = await this.#permittedAddresses(host, port, signal);
-        return dialTcp({ ...limits, host, port, addresses });
+        // One limit for both, so that our answer comes before the relay gives up on us (PROTOCOL.md §8).
+        const left = millis(Math.max(1, endsAt - this.#clock.now()));
+        return dialTcp({ ...limits, timeout: left, host, port, addresses });
       }
     }
   }
