@@ -1,5 +1,6 @@
+import { dirname, sep } from "node:path";
 import { clientSchema } from "./client-schema.ts";
-import type { Role } from "./common-schema.ts";
+import { defaultSocket, type Role } from "./common-schema.ts";
 import { variableOf } from "./environment.ts";
 import { isField, type Section } from "./kind.ts";
 import { relaySchema } from "./relay-schema.ts";
@@ -16,11 +17,16 @@ export interface KeyDescription {
   readonly required: boolean;
 }
 
-/** Every key that a daemon's configuration may have. The default of `control.socket` is that of a file `NAME.yaml`. */
+/** Every key that a daemon's configuration may have; the default of `control.socket` is told for a file `NAME.yaml`. */
 export function describeKeys(role: Role): readonly KeyDescription[] {
   const file = "NAME.yaml";
+  const folder = dirname(defaultSocket(file));
   const schemas = { relay: relaySchema, server: serverSchema, client: clientSchema };
-  return [...describe(schemas[role](file), "")];
+  return [...describe(schemas[role](file), "")].map((key) => ({
+    ...key,
+    // Wherever this runs: the file's own folder is what counts.
+    default: key.default?.replace(`${folder}${sep}`, ""),
+  }));
 }
 
 function* describe(schema: Section, prefix: string): Generator<KeyDescription> {

@@ -252,7 +252,7 @@ function refused(status: StatusCode, reason: SessionRefusal, text: string): Judg
 function describe(session: Session, peer: KnownPeer | undefined): Record<string, unknown> {
   return {
     peer: peer?.name ?? session.peer,
-    ...(peer === undefined ? {} : { peerId: peer.id, role: peer.role }),
+    ...(peer === undefined ? {} : { peerId: peer.id, peerRole: peer.role }),
     remote: session.remote,
     transport: session.transport,
   };
