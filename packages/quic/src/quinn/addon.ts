@@ -75,10 +75,14 @@ export interface NativeConnection {
 export interface NativeStream {
   /** The stream's number among those of its opener and direction. Throws while a write is pending. */
   id(): string;
-  /** At most `maxBytes` bytes, which the caller then owns; null after FIN, and also on every call after an error. */
+  /**
+   * At most `maxBytes` bytes, which the caller then owns; null after FIN, and also on every call after a reset. Once the connection is
+   * over it gives what had arrived before, and then fails.
+   */
   read(maxBytes: number): Promise<Uint8Array | null>;
   /** Resolves when all of `data` is in quinn's send buffer; until then `data` is read by another thread. */
   write(data: Uint8Array): Promise<void>;
+  /** Resolves when FIN is in quinn's hands, also where the peer has stopped the stream or the connection is over. */
   finishWrite(): Promise<void>;
   resetWrite(): Promise<void>;
   stopRead(): Promise<void>;
@@ -98,6 +102,11 @@ export interface NativeConnectionStats {
   readonly udpRxDatagrams: number;
   readonly udpRxBytes: number;
   readonly pathLostPackets: number;
+  /** STREAM frames sent, anew or for the first time. */
+  readonly frameTxStream: number;
+  readonly frameTxPing: number;
+  readonly frameRxAcks: number;
+  readonly pathSentPlpmtudProbes: number;
 }
 
 /**

@@ -17,8 +17,9 @@ import { connectionBytes, maxStreams } from "./native-config.ts";
 import { NativeWeight } from "./native-weight.ts";
 import { QuinnStream, type StreamOwner } from "./quinn-stream.ts";
 import type { RemotePeer } from "./remote-address.ts";
+import { SendQuiet } from "./send-quiet.ts";
 import { StreamOpenings } from "./stream-openings.ts";
-import { TrafficCounters } from "./traffic-counters.ts";
+import { TrafficCounters, type Traffic } from "./traffic-counters.ts";
 
 /** What a quinn connection is made from. */
 export interface QuinnConnectionOptions extends RemotePeer {
@@ -43,6 +44,9 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
   readonly #open = new Set<QuinnStream>();
   readonly #openings: StreamOpenings<NativeStream>;
   readonly #traffic: TrafficCounters;
+  readonly #sendQuiet: SendQuiet;
+  /** What the counters read last, once the native side is released. */
+  #final: Readonly<Traffic & { rttMs: number }> | undefined;
   #settle: (reason: CloseReason) => void = () => undefined;
   #over: CloseReason | undefined;
 
@@ -60,6 +64,12 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
       { clock, openNative: () => native.outboundStream() },
       { patience: openPatience, maxWaiting: maxWaitingOpenings },
     );
+    this.#sendQuiet = new SendQuiet({
+      clock,
+      readStats: () => native.stats(),
+      readRtt: () => native.rtt(),
+      isEnding: () => [...this.#open].some((stream) => stream.isEnding),
+    });
     this.#acceptNext();
   }
 
@@ -70,24 +80,26 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
     return this.#wrap(native, this.#options.side);
   }
 
+  drain(): Promise<void> {
+    return this.#sendQuiet.wait();
+  }
+
   close(reason: CloseReason): void {
     if (this.#over !== undefined) return;
     const sentBefore = this.#native.stats().udpTxDatagrams;
     this.#native.abort();
-    this.#end(reason);
+    const error = this.#end(reason);
+    for (const stream of [...this.#open]) stream.destroy(error);
     this.#settleOnceTold(reason, sentBefore, maxTellPolls);
   }
 
   stats(): QuicConnectionStats {
-    return {
-      ...this.#traffic.total(),
-      rttMs: this.#native.rtt(),
-      openStreams: this.#open.size,
-    };
+    const traffic = this.#final ?? { ...this.#traffic.total(), rttMs: this.#native.rtt() };
+    return { ...traffic, openStreams: this.#open.size };
   }
 
   moved(bytes: number): void {
-    this.#traffic.moved(bytes);
+    if (this.#final === undefined) this.#traffic.moved(bytes);
   }
 
   released(stream: QuinnStream): void {
@@ -107,7 +119,9 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
         (error: unknown) => {
           if (this.#over !== undefined) return;
           const reason = closeReasonFromQuinn(error);
-          this.#end(reason);
+          const lost = this.#end(reason);
+          for (const stream of [...this.#open]) stream.loseConnection(lost);
+          this.#watchReaders(lost);
           this.#finish(reason);
         },
       )
@@ -137,12 +151,27 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
     return stream;
   }
 
-  #end(reason: CloseReason): void {
+  /** Ends everything but the open streams, and returns the error for these. */
+  #end(reason: CloseReason): TransportError {
     this.#over = reason;
-    this.streams.drain();
+    this.#sendQuiet.end();
     const error = closedError(reason);
+    for (const untaken of this.streams.drain()) untaken.destroy(error);
     this.#openings.end(error);
-    for (const stream of [...this.#open]) stream.destroy(error);
+    return error;
+  }
+
+  /** What had arrived before the connection ended is still read, but not kept for ever for a reader that stands still. */
+  #watchReaders(error: TransportError): void {
+    if (this.#open.size === 0) return;
+    const readBefore = new Map([...this.#open].map((stream) => [stream, stream.takenBytes]));
+    const look = (): void => {
+      for (const [stream, bytes] of readBefore) {
+        if (stream.takenBytes === bytes) stream.destroy(error);
+      }
+      this.#watchReaders(error);
+    };
+    this.#clock.setTimer(readerPatience, look, { unref: true });
   }
 
   /**
@@ -158,8 +187,8 @@ export class QuinnConnection implements QuicConnection, StreamOwner {
   }
 
   #finish(reason: CloseReason): void {
-    // Kept up to date by what is left of the counters; the native side must not be read once it is released.
-    this.#traffic.total();
+    // The native side must not be read once it is released.
+    this.#final = Object.freeze({ ...this.#traffic.total(), rttMs: this.#native.rtt() });
     this.#settle(reason);
     this.#options.release?.();
   }
@@ -175,5 +204,7 @@ function closedError(reason: CloseReason): TransportError {
 const openPatience = millis(1_000);
 /** Callers of openStream that may wait at a time; a burst that the peer allows waits for a turn of the event loop only. */
 const maxWaitingOpenings = 16_384;
+/** A reader that takes nothing for so long after the end of the connection loses the rest. */
+const readerPatience = millis(30_000);
 const tellPoll = millis(1);
 const maxTellPolls = 50;

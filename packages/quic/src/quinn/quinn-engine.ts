@@ -47,7 +47,7 @@ class QuinnEngine implements QuicEngine {
     } catch (error) {
       throw listenErrorFromQuinn(error, address);
     }
-    const listener = new QuinnListener(native, this.#deps.clock, options);
+    const listener = new QuinnListener(native, this.#deps, options);
     await this.#checkBuffers(settings.socketBufferBytes);
     return listener;
   }

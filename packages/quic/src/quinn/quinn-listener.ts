@@ -1,5 +1,6 @@
-import { BoundedQueue, withDeadline, millis, errorText, type Clock } from "@culvert/runtime";
+import { BoundedQueue, withDeadline, millis, errorText } from "@culvert/runtime";
 import type {
+  EngineDeps,
   ListenOptions,
   QuicConnection,
   QuicListener,
@@ -16,15 +17,21 @@ export class QuinnListener implements QuicListener {
   readonly address: UdpAddress;
   readonly connections: BoundedQueue<QuicConnection>;
   readonly #native: NativeServer;
-  readonly #clock: Clock;
+  readonly #deps: Pick<EngineDeps, "clock" | "warn">;
   readonly #options: ListenOptions;
   readonly #live = new Set<QuinnConnection>();
   readonly #counts = { completed: 0, failed: 0, queueFull: 0 };
+  /** Acceptances in a row that failed as soon as they were asked for. */
+  #failedAtOnce = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(native: NativeServer, clock: Clock, options: ListenOptions) {
+  constructor(
+    native: NativeServer,
+    deps: Pick<EngineDeps, "clock" | "warn">,
+    options: ListenOptions,
+  ) {
     this.#native = native;
-    this.#clock = clock;
+    this.#deps = deps;
     this.#options = options;
     this.address = { host: options.address.host, port: native.port() };
     const maxHalfOpen = Math.max(1, options.settings.maxHalfOpen);
@@ -64,28 +71,45 @@ export class QuinnListener implements QuicListener {
     const reason = { by: "us", code: "listener_closed", text: "the listener was closed" } as const;
     for (const connection of [...this.#live]) connection.close(reason);
     // The peers' silence must not keep the port's owner waiting: quinn goes on draining without us.
-    const options = { clock: this.#clock, limit: maxClose, what: "the close of a listener" };
+    const options = { clock: this.#deps.clock, limit: maxClose, what: "the close of a listener" };
     await withDeadline(options, () => this.#native.abort()).catch(() => undefined);
   }
 
   #acceptNext(): void {
     if (this.#closing !== undefined) return;
+    const askedMs = this.#deps.clock.now();
     this.#native.inboundConnection().then(
       (native) => {
+        this.#failedAtOnce = 0;
         this.#acceptNext();
         this.#accept(native);
       },
-      (error: unknown) => {
-        if (this.#closing !== undefined) return;
-        if (errorText(error) === "server closed") {
-          void this.close();
-          return;
-        }
-        // A failed handshake ends this acceptance only.
-        this.#counts.failed += 1;
-        this.#acceptNext();
-      },
+      (error: unknown) => this.#handleFailure(error, this.#deps.clock.now() - askedMs),
     );
+  }
+
+  #handleFailure(error: unknown, afterMs: number): void {
+    if (this.#closing !== undefined) return;
+    const text = errorText(error);
+    if (text === "server closed") {
+      const { port } = this.address;
+      this.#deps.warn({
+        code: "engine_fault",
+        text: `quinn closed UDP port ${port}, which nobody asked for: nobody can connect to it until it is listened on anew`,
+        data: { ...this.address },
+      });
+      void this.close();
+      return;
+    }
+    // A failed handshake ends this acceptance only.
+    this.#counts.failed += 1;
+    this.#failedAtOnce = afterMs < atOnceMs ? this.#failedAtOnce + 1 : 0;
+    if (this.#failedAtOnce < mostFailuresAtOnce) {
+      this.#acceptNext();
+      return;
+    }
+    // Whatever ails quinn, it must not take the processor with it.
+    this.#deps.clock.setTimer(failurePause, () => this.#acceptNext(), { unref: true });
   }
 
   #accept(native: NativeConnection): void {
@@ -95,7 +119,7 @@ export class QuinnListener implements QuicListener {
     }
     let connection: QuinnConnection;
     try {
-      connection = new QuinnConnection(native, this.#clock, {
+      connection = new QuinnConnection(native, this.#deps.clock, {
         ...parseRemote(native.remoteMultiaddr()),
         side: "server",
         settings: this.#options.settings,
@@ -121,3 +145,7 @@ export class QuinnListener implements QuicListener {
 const maxHandshakes = 256;
 /** Draining takes three times the probe time-out (RFC 9000 §10.2), and unfinished handshakes have a long one. */
 const maxClose = millis(2_000);
+/** No handshake fails as fast as this, for it takes a round trip. */
+const atOnceMs = 1;
+const mostFailuresAtOnce = 16;
+const failurePause = millis(100);

@@ -43,6 +43,11 @@ export class QuinnStream extends Duplex implements QuicStream {
   #finArrived = false;
   /** The end was read, or the direction was aborted by either end. */
   #receivingOver = false;
+  /** The connection is over, for this reason; what had arrived is still read. */
+  #lost: Error | undefined;
+  /** quinn has nothing more of a stream whose connection is over. */
+  #exhausted = false;
+  #takenBytes = 0;
 
   constructor(native: NativeStream, owner: StreamOwner, streamId: number) {
     super({
@@ -59,7 +64,24 @@ export class QuinnStream extends Duplex implements QuicStream {
     this.once("end", () => {
       this.#receivingOver = true;
       this.#destroyIfOver();
+      this.#destroyIfLost();
     });
+  }
+
+  /** Whether it was ended, and quinn has not taken all of it yet. */
+  get isEnding(): boolean {
+    return this.writableEnded && !this.writableFinished && !this.destroyed;
+  }
+
+  /** What quinn gave out of what the peer sent. */
+  get takenBytes(): number {
+    return this.#takenBytes - this.readableLength;
+  }
+
+  /** The connection is over, but not by us: the stream is destroyed with `error` when what had arrived is read. */
+  loseConnection(error: Error): void {
+    this.#lost = error;
+    this.#destroyIfLost();
   }
 
   resetSending(): void {
@@ -81,6 +103,13 @@ export class QuinnStream extends Duplex implements QuicStream {
     this.#held = undefined;
     if (held !== undefined) this.#deliver(held);
     else this.#readAhead(this.#readSize.bytes);
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    // Not at once, since a reader may put back what it cannot use.
+    if (this.#lost !== undefined) process.nextTick(() => this.#destroyIfLost());
+    return chunk;
   }
 
   override _write(
@@ -108,8 +137,14 @@ export class QuinnStream extends Duplex implements QuicStream {
     }
     this.#sendingOver = true;
     this.#native.finishWrite().then(
-      () => done(),
-      () => done(),
+      // Of a connection that is over, nothing arrives: the stream is destroyed when the rest is read.
+      () => (this.#lost === undefined ? done() : undefined),
+      (error: unknown) => {
+        const fault = streamFault(error);
+        if (fault === "connection_lost") return;
+        if (fault !== "stopped") this.#fail(error);
+        else if (this.#tell("sending")) done();
+      },
     );
   }
 
@@ -125,7 +160,7 @@ export class QuinnStream extends Duplex implements QuicStream {
    */
   #readAhead(asked: number): void {
     if (this.#reading || this.#held !== undefined) return;
-    if (this.#receivingOver || this.#finArrived) return;
+    if (this.#receivingOver || this.#finArrived || this.#exhausted) return;
     this.#reading = true;
     this.#native
       .read(asked)
@@ -150,6 +185,7 @@ export class QuinnStream extends Duplex implements QuicStream {
       return;
     }
     this.#owner.moved(chunk.length);
+    this.#takenBytes += chunk.length;
     this.#readSize.learn(asked, chunk.length);
     if (this.#wanted) this.#deliver(chunk);
     else this.#held = chunk;
@@ -165,8 +201,12 @@ export class QuinnStream extends Duplex implements QuicStream {
   #handleReadFault(error: unknown): void {
     if (this.#receivingOver || this.destroyed) return;
     const fault = streamFault(error);
-    // The connection destroys its streams itself as soon as it knows the reason.
-    if (fault === "connection_lost") return;
+    if (fault === "connection_lost") {
+      // The connection tells as soon as it knows the reason.
+      this.#exhausted = true;
+      this.#destroyIfLost();
+      return;
+    }
     if (fault !== "reset") {
       this.#fail(error);
       return;
@@ -248,6 +288,13 @@ export class QuinnStream extends Duplex implements QuicStream {
     this.#receivingOver = true;
     if (this.#finArrived) return;
     this.#native.stopRead().catch(() => undefined);
+  }
+
+  /** Destroys a stream whose connection is over, once its reader has everything. */
+  #destroyIfLost(): void {
+    if (this.#lost === undefined || this.destroyed) return;
+    const allRead = this.#exhausted && this.#held === undefined && this.readableLength === 0;
+    if (allRead || this.#receivingOver) this.destroy(this.#lost);
   }
 
   /** Node's autoDestroy knows FIN and end only; a direction that was aborted is over too. */

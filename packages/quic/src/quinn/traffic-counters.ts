@@ -9,10 +9,16 @@ export interface Traffic {
   readonly lostDatagrams: number;
 }
 
+/** The counters that are added up. */
+export type NativeTraffic = Pick<
+  NativeConnectionStats,
+  "udpTxDatagrams" | "udpTxBytes" | "udpRxDatagrams" | "udpRxBytes" | "pathLostPackets"
+>;
+
 /** Adds up quinn's 32-bit counters beyond 2^32. */
 export class TrafficCounters {
-  readonly #read: () => NativeConnectionStats;
-  #last: NativeConnectionStats = noTraffic;
+  readonly #read: () => NativeTraffic;
+  #last: NativeTraffic = noTraffic;
   #total = {
     sentBytes: 0,
     receivedBytes: 0,
@@ -22,7 +28,7 @@ export class TrafficCounters {
   };
   #unsampledBytes = 0;
 
-  constructor(read: () => NativeConnectionStats) {
+  constructor(read: () => NativeTraffic) {
     this.#read = read;
   }
 
@@ -54,7 +60,7 @@ function delta(now: number, before: number): number {
   return (now - before) >>> 0;
 }
 
-const noTraffic: NativeConnectionStats = {
+const noTraffic: NativeTraffic = {
   udpTxDatagrams: 0,
   udpTxBytes: 0,
   udpRxDatagrams: 0,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closingCases } from "./closing-cases.ts";
+import { drainingCases } from "./draining-cases.ts";
 import { endingCases } from "./ending-cases.ts";
 import { complianceSettings, EngineHarness } from "./engine-harness.ts";
 import type { EngineComplianceOptions, EnginePair } from "./engine-pair.ts";
@@ -48,7 +49,14 @@ export function engineCompliance(options: EngineComplianceOptions): void {
           });
         },
       };
-      for (const cases of [handshakeCases, transferCases, endingCases, flowCases, closingCases]) {
+      for (const cases of [
+        handshakeCases,
+        transferCases,
+        endingCases,
+        drainingCases,
+        flowCases,
+        closingCases,
+      ]) {
         cases(suite);
       }
     },
