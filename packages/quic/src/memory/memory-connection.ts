@@ -106,14 +106,18 @@ export class MemoryConnection implements QuicConnection, StreamOwner {
     this.vanish(reason);
   }
 
-  /** Ends this end without telling the peer. */
+  /** Ends this end without telling the peer; unless we ended it, what had arrived is still read. */
   vanish(reason: CloseReason): void {
     if (this.#over !== undefined) return;
     this.#over = reason;
     this.#timer?.cancel();
     this.#deps.inbound.receiver = undefined;
-    this.streams.drain();
-    for (const stream of [...this.#open.values()]) stream.destroy(closedError(reason));
+    const error = closedError(reason);
+    for (const untaken of this.streams.drain()) untaken.destroy(error);
+    for (const stream of [...this.#open.values()]) {
+      if (reason.by === "us") stream.destroy(error);
+      else stream.loseConnection(error);
+    }
     this.#blocked.clear();
     this.#settle(reason);
   }

@@ -37,6 +37,8 @@ export class MemoryStream extends Duplex implements QuicStream {
   #sendingOver = false;
   /** The end was read, or the direction was aborted by either end. */
   #receivingOver = false;
+  /** The connection is over, for this reason; what had arrived is still read. */
+  #lost: Error | undefined;
 
   constructor(owner: StreamOwner, streamId: number, windows: StreamWindows) {
     super({ allowHalfOpen: true });
@@ -49,7 +51,14 @@ export class MemoryStream extends Duplex implements QuicStream {
     this.once("end", () => {
       this.#receivingOver = true;
       this.#releaseIfOver();
+      this.#destroyIfLost();
     });
+  }
+
+  /** The connection is over, but not by us: the stream is destroyed with `error` when what had arrived is read. */
+  loseConnection(error: Error): void {
+    this.#lost = error;
+    this.#destroyIfLost();
   }
 
   resetSending(code = 0): void {
@@ -107,11 +116,20 @@ export class MemoryStream extends Duplex implements QuicStream {
   }
 
   override _final(done: () => void): void {
+    // Nothing arrives any more: the stream is destroyed when the rest is read.
+    if (this.#lost !== undefined) return;
     if (!this.#sendingOver) {
       this.#sendingOver = true;
       this.#owner.send({ type: "data", id: this.streamId, bytes: new Uint8Array(0), fin: true });
     }
     done();
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    // Not at once, since a reader may put back what it cannot use.
+    if (this.#lost !== undefined) process.nextTick(() => this.#destroyIfLost());
+    return chunk;
   }
 
   override _read(): void {
@@ -202,6 +220,13 @@ export class MemoryStream extends Duplex implements QuicStream {
     const unread = this.#arrived.reduce((sum, { length }) => sum + length, 0);
     this.#arrived = [];
     this.#owner.returnCredit(unread);
+  }
+
+  /** Destroys a stream whose connection is over, once its reader has everything. */
+  #destroyIfLost(): void {
+    if (this.#lost === undefined || this.destroyed) return;
+    const allRead = !this.#finArrived && this.#arrived.length === 0 && this.readableLength === 0;
+    if (allRead || this.#receivingOver) this.destroy(this.#lost);
   }
 
   /** Node's autoDestroy knows FIN and end only; a direction that was aborted is over too. */
