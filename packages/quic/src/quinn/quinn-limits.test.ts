@@ -173,6 +173,24 @@ describe.skipIf(!quinnAvailable())(`quinn engine${reason}`, () => {
     await foreignServer.abort();
   });
 
+  it("keeps its counters as they were at the end, whatever becomes of its socket", async () => {
+    const listener = await listen();
+    const connection = await dial(listener.address.port);
+    const accepted = await accept(listener.connections);
+    const near = await connection.openStream();
+    near.end("!");
+    const far = await accept(accepted.streams);
+    await readBytes(far, 1);
+    connection.close(over);
+    await connection.closed;
+    const atTheEnd = connection.stats();
+    expect(atTheEnd).toMatchObject({ openStreams: 0 });
+    expect(atTheEnd.sentBytes).toBeGreaterThan(0);
+    await listener.close();
+    await accepted.closed;
+    expect(connection.stats()).toEqual(atTheEnd);
+  });
+
   it("says what is wrong with an address", async () => {
     await expect(dial(0)).rejects.toMatchObject({ code: "dial_failed" });
     await expect(dial(30380, "relay.example")).rejects.toMatchObject({ code: "dial_failed" });
