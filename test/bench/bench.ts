@@ -3,7 +3,7 @@ import { findProgram } from "../support/requires.ts";
 import { Contender, programPath, type Surroundings } from "./contender.ts";
 import { Crew } from "./crew.ts";
 import { Generator, startTarget } from "./generator/generator.ts";
-import type { Load, Sizes } from "./loads/load.ts";
+import { PartialFailure, type Load, type Sizes } from "./loads/load.ts";
 import type { Peer } from "./peers/peer.ts";
 import type { Place } from "./place.ts";
 import { describeMachine, Recorder, type Results } from "./results.ts";
@@ -24,7 +24,7 @@ export interface BenchPlan {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** Runs every load over every contender in turn, round after round. A contender that fails a round is noted, and the rest goes on. */
+/** Runs every load over every contender in turn, round after round, each round with new processes. A contender that fails a round is noted, and the rest goes on. */
 export async function runBench(plan: BenchPlan): Promise<Results> {
   const results = {
     startedAt: new Date().toISOString(),
@@ -39,13 +39,18 @@ export async function runBench(plan: BenchPlan): Promise<Results> {
   const stage = new Stage(plan);
   try {
     const surroundings = await stage.open();
-    for (const load of plan.loads) {
+    const installed = plan.loads.filter((load) => {
       const absent = load.programs.filter((name) => findProgram(name) === undefined);
-      if (absent.length > 0) {
-        leftOut.push(`${load.name}: not installed here: ${absent.join(", ")}`);
-        continue;
+      if (absent.length > 0) leftOut.push(`${load.name}: not installed here: ${absent.join(", ")}`);
+      return absent.length === 0;
+    });
+    const run = { plan, stage, surroundings, recorder, hopeless: new Map<string, number>() };
+    for (let round = 0; round < plan.sizes.rounds; round += 1) {
+      // Two starts of the same program may differ by more than two runs over one start, so each round has new processes.
+      await stage.discardAll();
+      for (const load of installed) {
+        if (round < load.rounds(plan.sizes)) await runLoad(load, round, peers, run);
       }
-      await runLoad(load, peers, { plan, stage, surroundings, recorder });
     }
   } finally {
     await stage.close();
@@ -83,7 +88,7 @@ export class Stage {
     return (this.#surroundings = { place, generator, targets, programs });
   }
 
-  /** The standing contender of a peer, started on first use. */
+  /** The standing contender of a peer for this round, started on first use. */
   async standing(peer: Peer): Promise<Contender> {
     const known = this.#contenders.get(peer.name);
     if (known !== undefined) return known;
@@ -98,7 +103,14 @@ export class Stage {
     return Contender.start(peer, this.#surroundings);
   }
 
-  /** Gives a standing contender up, so that the next round has a new one. */
+  /** Gives all standing contenders up, so that what comes next has new ones. */
+  async discardAll(): Promise<void> {
+    const all = [...this.#contenders.values()];
+    this.#contenders.clear();
+    await Promise.all(all.map((each) => each.close(this.#plan.endSignal)));
+  }
+
+  /** Gives one up after it failed. */
   async discard(peer: Peer): Promise<void> {
     const contender = this.#contenders.get(peer.name);
     this.#contenders.delete(peer.name);
@@ -107,10 +119,7 @@ export class Stage {
 
   /** Ends everything. */
   async close(): Promise<void> {
-    await Promise.all(
-      [...this.#contenders.values()].map((each) => each.close(this.#plan.endSignal)),
-    );
-    this.#contenders.clear();
+    await this.discardAll();
     await this.#crew.close();
   }
 }
@@ -120,28 +129,28 @@ interface Run {
   readonly stage: Stage;
   readonly surroundings: Surroundings;
   readonly recorder: Recorder;
+  /** Failures by load and contender: what cannot be measured at all costs time only twice. */
+  readonly hopeless: Map<string, number>;
 }
 
-async function runLoad(load: Load, peers: readonly Peer[], run: Run): Promise<void> {
-  const rounds = load.rounds(run.plan.sizes);
-  // One that cannot be measured at all costs time only once.
-  const hopeless = new Map<Peer, number>();
-  for (let round = 0; round < rounds; round += 1) {
-    for (const peer of peers) {
-      if ((hopeless.get(peer) ?? 0) >= 2) continue;
-      run.plan.progress(`${load.name}, round ${round + 1} of ${rounds}: ${peer.name}`);
-      try {
-        await runRound(load, peer, round, run);
-      } catch (error) {
-        hopeless.set(peer, (hopeless.get(peer) ?? 0) + 1);
-        run.recorder.failures.push({
-          load: load.name,
-          contender: peer.name,
-          round,
-          error: describe(error),
-        });
-        await run.stage.discard(peer);
-      }
+async function runLoad(load: Load, round: number, peers: readonly Peer[], run: Run): Promise<void> {
+  for (const peer of peers) {
+    const key = `${load.name} ${peer.name}`;
+    const failed = run.hopeless.get(key) ?? 0;
+    if (failed >= 2) continue;
+    run.plan.progress(`round ${round + 1}, ${load.name}: ${peer.name}`);
+    try {
+      await runRound(load, peer, round, run);
+    } catch (error) {
+      if (error instanceof PartialFailure) run.recorder.keep(peer.name, round, error.sample);
+      run.hopeless.set(key, failed + 1);
+      run.recorder.failures.push({
+        load: load.name,
+        contender: peer.name,
+        round,
+        error: describe(error),
+      });
+      await run.stage.discard(peer);
     }
   }
 }

@@ -9,7 +9,7 @@ import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
 import { peers } from "./peers/index.ts";
 import { loopbackPlace, vethPlace, type Place } from "./place.ts";
 import { runProfiles } from "./profile.ts";
-import { reportTables } from "./report-table.ts";
+import { controlName, reportTables } from "./report-table.ts";
 import { writeResult } from "./results.ts";
 
 const folder = fileURLToPath(new URL("results/", import.meta.url));
@@ -65,9 +65,11 @@ async function profileOurs(plan: BenchPlan, args: Arguments): Promise<string> {
 
 function planOf(args: Arguments, place: Place): BenchPlan {
   const sizes = sizesOf(args);
+  const ours = culvertPeer(oursOptions(args));
+  const control = { ...ours, name: controlName, title: `${ours.title} again` };
   return {
     place,
-    peers: [culvertPeer(oursOptions(args)), ...(args.peers ? peers : [])],
+    peers: [ours, ...(args.control ? [control] : []), ...(args.peers ? peers : [])],
     loads: loads.filter(({ name }) => args.only?.some((each) => matches(name, each)) ?? true),
     sizes,
     programs: args.peer,

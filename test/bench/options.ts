@@ -17,6 +17,8 @@ export interface Arguments {
   readonly peer: ReadonlyMap<string, string>;
   /** False: ours alone. */
   readonly peers: boolean;
+  /** Ours a second time, as if it were a peer. */
+  readonly control: boolean;
   readonly json: boolean;
 }
 
@@ -49,6 +51,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
     )
     .option("--peer <name=path>", "where a program is (repeatable)", program, new Map())
     .option("--no-peers", "ours alone")
+    .option(
+      "--control",
+      "ours a second time as a peer: what differs between the two is noise",
+      false,
+    )
     .option("--json", "print the results as JSON instead of tables", false)
     .parse([...argv])
     .opts();

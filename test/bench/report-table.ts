@@ -1,6 +1,9 @@
 import { describeAim, measures, meets, seriesMeasures, type Measure } from "./measures.ts";
 import { roundsOf, succeeded, type Results } from "./results.ts";
-import { pairedRatio, summarize } from "./statistics.ts";
+import { pairedRatio, summarize, type Summary } from "./statistics.ts";
+
+/** The contender that is ours a second time: its ratio to the first shows how much is noise. */
+export const controlName = "culvert-again";
 
 /** The report as Markdown that also reads well on a terminal. */
 export function reportTables(results: Results): string {
@@ -50,7 +53,8 @@ function heading({ machine, path, rounds }: Results): string {
 
 function headRow({ contenders }: Results): readonly string[] {
   const names = contenders.map(({ title }) => title);
-  return ["measure", "unit", ...names, "ratio to ssh", "aim", "met"];
+  const noise = hasControl(contenders) ? ["noise: again / first"] : [];
+  return ["measure", "unit", ...names, ...noise, "ratio to ssh", "aim", "met"];
 }
 
 function measureRows(results: Results): readonly (readonly string[])[] {
@@ -60,6 +64,7 @@ function measureRows(results: Results): readonly (readonly string[])[] {
       measure.title,
       measure.unit,
       ...results.contenders.map(({ name }) => cell(results, measure.id, name)),
+      ...(hasControl(results.contenders) ? [ratioCell(noise(results, measure.id))] : []),
       ...verdict(results, measure),
     ]);
 }
@@ -69,13 +74,21 @@ function verdict(results: Results, { id, aim }: Measure): readonly string[] {
   const rounds = roundsOf(results, id, ours);
   const ratio = pairedRatio(rounds, roundsOf(results, id, "ssh"));
   const met = meets(aim, summarize(succeeded(rounds))?.median, ratio?.median);
-  return [
-    ratio === undefined
-      ? "-"
-      : `${short(ratio.median)} (${short(ratio.min)} to ${short(ratio.max)})`,
-    describeAim(aim),
-    met === undefined ? "" : met ? "yes" : "NO",
-  ];
+  return [ratioCell(ratio), describeAim(aim), met === undefined ? "" : met ? "yes" : "NO"];
+}
+
+function noise(results: Results, id: string): Summary | undefined {
+  const ours = results.contenders[0]?.name ?? "";
+  return pairedRatio(roundsOf(results, id, controlName), roundsOf(results, id, ours));
+}
+
+function ratioCell(ratio: Summary | undefined): string {
+  if (ratio === undefined) return "-";
+  return `${short(ratio.median)} (${short(ratio.min)} to ${short(ratio.max)})`;
+}
+
+function hasControl(contenders: Results["contenders"]): boolean {
+  return contenders.some(({ name }) => name === controlName);
 }
 
 function cell(results: Results, measure: string, contender: string): string {

@@ -3,6 +3,16 @@ import type { Contender, Surroundings } from "../contender.ts";
 /** What one round gave: values by measure id. */
 export type Sample = Readonly<Record<string, number>>;
 
+/** A load that failed on its way, with what it had measured by then. */
+export class PartialFailure extends Error {
+  readonly sample: Sample;
+
+  constructor(sample: Sample, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.sample = sample;
+  }
+}
+
 /** How long and how large the loads are. */
 export interface Sizes {
   readonly rounds: number;

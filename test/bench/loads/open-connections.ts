@@ -1,4 +1,4 @@
-import type { Load } from "./load.ts";
+import { PartialFailure, type Load } from "./load.ts";
 
 /** The cost of one more connection while 10, 100, … others are open: latency, and CPU time of all processes together. */
 export const openConnectionsLoad: Load = {
@@ -26,6 +26,9 @@ export const openConnectionsLoad: Load = {
         sample[`open-p50@${total}`] = more.firstByte.p50;
         sample[`open-cpu@${total}`] = (cpu * 1_000) / more.firstByte.count;
       }
+    } catch (error) {
+      // How far it came is worth knowing.
+      throw new PartialFailure(sample, error);
     } finally {
       await generator.call("release", null);
     }
