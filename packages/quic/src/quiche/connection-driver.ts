@@ -175,7 +175,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 
   stats(): QuicConnectionStats {
-    if (this.#finalStats !== undefined) return this.#finalStats;
+    const openStreams = this.streams.openCount;
+    if (this.#finalStats !== undefined) return { ...this.#finalStats, openStreams };
     const stats = this.#deps.link.stats();
     return {
       sentBytes: stats?.sentBytes ?? 0,
@@ -184,7 +185,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       receivedDatagrams: stats?.recv ?? 0,
       lostDatagrams: stats?.lost ?? 0,
       rttMs: this.#deps.link.activePath()?.rttMs ?? 0,
-      openStreams: this.streams.openCount,
+      openStreams,
     };
   }
 
@@ -339,7 +340,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #end(reason: CloseReason, cause?: Error): void {
     if (this.over) return;
     const { owner, scheduler, socket } = this.#deps;
-    this.#finalStats = { ...this.stats(), openStreams: 0 };
+    this.#finalStats = this.stats();
     this.#state = { phase: "over" };
     this.#timer?.cancel();
     scheduler.cancel(this);

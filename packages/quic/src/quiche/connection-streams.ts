@@ -173,13 +173,21 @@ export class ConnectionStreams implements StreamOwner {
     return this.#remains.sweep();
   }
 
-  /** The connection is over: so is every stream. */
+  /** The connection is over, and so is every stream; unless we ended it, what had arrived is still read. */
   end(reason: CloseReason): void {
     if (this.#over) return;
     this.#over = true;
     this.delivery.over();
-    this.accepted.drain();
-    for (const stream of [...this.#open.values()]) stream.destroy(connectionClosedError(reason));
+    const error = connectionClosedError(reason);
+    for (const untaken of this.accepted.drain()) untaken.destroy(error);
+    for (const stream of [...this.#open.values()]) {
+      if (reason.by === "us") {
+        stream.destroy(error);
+      } else {
+        stream.drain(this.#link, scratch);
+        stream.loseConnection(error);
+      }
+    }
     this.#ready.clear();
     this.#held.clear();
   }
@@ -191,8 +199,10 @@ export class ConnectionStreams implements StreamOwner {
     this.#schedule();
   }
 
-  wantsToReceive(): void {
-    this.#schedule();
+  wantsToReceive(stream: QuicheStream): void {
+    // There are no turns any more, but quiche still has what arrived.
+    if (this.#over) stream.drain(this.#link, scratch);
+    else this.#schedule();
   }
 
   reset(stream: QuicheStream, code: number): void {

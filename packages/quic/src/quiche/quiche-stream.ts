@@ -41,6 +41,8 @@ export class QuicheStream extends Duplex implements QuicStream {
   #sendingOver = false;
   /** The end was read, or the direction was aborted by either end. */
   #receivingOver = false;
+  /** The connection is over, for this reason; what had arrived is still read. */
+  #lost: Error | undefined;
   #sendingAborted = false;
   #receivingAborted = false;
 
@@ -55,7 +57,10 @@ export class QuicheStream extends Duplex implements QuicStream {
     this.streamId = streamId;
     this.on("error", () => undefined);
     this.once("finish", () => this.#releaseIfOver());
-    this.once("end", () => this.#releaseIfOver());
+    this.once("end", () => {
+      this.#releaseIfOver();
+      this.#destroyIfLost();
+    });
   }
 
   /** Whether nothing more will be sent. */
@@ -181,6 +186,12 @@ export class QuicheStream extends Duplex implements QuicStream {
     }
   }
 
+  /** The connection is over, but not by us: the stream is destroyed with `error` when what had arrived is read. */
+  loseConnection(error: Error): void {
+    this.#lost = error;
+    this.#destroyIfLost();
+  }
+
   /** The peer wants no more bytes. */
   handleStopped(code: number): void {
     if (this.#sendingOver) return;
@@ -201,12 +212,21 @@ export class QuicheStream extends Duplex implements QuicStream {
   }
 
   override _final(done: () => void): void {
+    // Nothing arrives any more: the stream is destroyed when the rest is read.
+    if (this.#lost !== undefined) return;
     if (this.#sendingOver) {
       done();
       return;
     }
     this.#finished = done;
     this.#owner.wantsToSend(this);
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    // Not at once, since a reader may put back what it cannot use.
+    if (this.#lost !== undefined) process.nextTick(() => this.#destroyIfLost());
+    return chunk;
   }
 
   override _read(): void {
@@ -278,6 +298,14 @@ export class QuicheStream extends Duplex implements QuicStream {
     this.#finished = undefined;
     written?.(error);
     if (error === undefined) finished?.();
+  }
+
+  #destroyIfLost(): void {
+    if (this.#lost === undefined || this.destroyed) return;
+    const noMoreComes = this.#receivingOver ? this.readableEnded : !this.#unread;
+    if (this.#receivingAborted || (noMoreComes && this.readableLength === 0)) {
+      this.destroy(this.#lost);
+    }
   }
 
   /** Node's autoDestroy knows FIN and end only; a direction that was aborted is over too. */

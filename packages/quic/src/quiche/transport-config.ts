@@ -68,4 +68,5 @@ const largestFrameBytes = 9216;
 const initialShares = 16;
 /** How many fit it whose windows have grown to the full, as they do while a reader keeps pace. */
 const maxShares = 4;
-const maxInitialWindowBytes = 1024 * 1024;
+/** Beyond this a window has to be earned by a reader that keeps pace, however large it may become. */
+const maxInitialWindowBytes = 2 * 1024 * 1024;
