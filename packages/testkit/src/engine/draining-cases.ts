@@ -38,11 +38,11 @@ export function drainingCases(suite: EngineSuite): void {
     suite.test(
       `what arrived before the ${side} closed is read by a reader that slept`,
       async (harness) => {
-        const link = await harness.connect({ ...wideWindows });
+        const link = await harness.connect(wideWindows);
         const { near, far } = await link.open(side);
         far.end();
         near.resume();
-        const sent = await writePayload(near, MiB, 7);
+        const sent = await writePayload(near, unreadBytes, 7);
         await within(link[side].drain(), { limitMs: 10_000, what: "drain" });
         link[side].close(done);
         await within(link[peer].closed, { what: "the peer's end" });
@@ -124,7 +124,9 @@ async function untilStill(read: () => number): Promise<number> {
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-/** Hold the largest payload unread, also where a stream gets a sixteenth of its connection's window. */
+/** Fits in the window that every engine begins with. */
+const unreadBytes = 200 * KiB;
+/** Hold it unread, also where a stream gets a sixteenth of its connection's window. */
 const wideWindows = { streamWindowBytes: 2 * MiB, connectionWindowBytes: 32 * MiB };
 const amounts = [
   ["64 KiB, ten times", 64 * KiB, 10],
