@@ -2,7 +2,7 @@ import { millis, withDeadline, type Clock, type CloseReason } from "@culvert/run
 import type { Session } from "./session.ts";
 
 /**
- * Closes a session once what its ended streams have sent has arrived, or after two seconds: a splice ends when FIN is handed over,
+ * Closes a session once what its ended streams have sent has arrived, or after five seconds: a splice ends when FIN is handed over,
  * and a close right then would cut off the last bytes. Never rejects.
  */
 export async function closeGently(
@@ -17,4 +17,4 @@ export async function closeGently(
 }
 
 /** Longer than the last flight and its retransmissions take on a bad path; a peer that does not read is not waited for. */
-const drainLimit = millis(2_000);
+const drainLimit = millis(5_000);

@@ -110,16 +110,17 @@ export function drainingCases(suite: EngineSuite): void {
 async function untilStill(read: () => number): Promise<number> {
   let last = -1;
   let looks = 0;
-  return waitUntil(
+  await waitUntil(
     () => {
       const now = read();
       // Keep-alive may add to it.
       looks = now - last < 2_000 ? looks + 1 : 0;
       last = now;
-      return looks > 30 && now;
+      return looks > 30;
     },
     { limitMs: 10_000, what: "a sender that is held" },
   );
+  return last;
 }
 
 const KiB = 1024;
