@@ -330,7 +330,8 @@ describe("streams as fast as they can be opened", () => {
       // A hundred bytes for each would be a leak.
       expect(bytesAfter - heaps.get(role)!, `growth of the ${role}'s heap`).toBeLessThan(1_000_000);
     }
-    await trial.backTo(baseline, 64 * 1024 * 1024, 10_000);
+    // What V8 and the allocator keep for the next time; 13 KiB for each would be a leak outside the heap.
+    await trial.backTo(baseline, 128 * 1024 * 1024, 10_000);
     await sessionRecovers(session, target);
     expectAlive(trial);
   });
@@ -381,7 +382,9 @@ describe("a relay that misbehaves towards the server", () => {
     });
     expect(trial.daemon("server").child.running).toBe(true);
     const refused = trial.daemon("server").named("server.connection.refused");
-    expect(refused).toHaveLength(tips.length + slow.length);
+    // Each is refused, and the log is not flooded: 20 lines of an event in ten seconds.
+    expect(tips.length + slow.length).toBeGreaterThan(20);
+    expect(refused).toHaveLength(20);
   });
 
   it.each([

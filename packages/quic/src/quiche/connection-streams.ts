@@ -165,6 +165,8 @@ export class ConnectionStreams implements StreamOwner {
         stream.handleStopped(capacity.code);
       }
     }
+    // An iterator at rest would keep every table that the map has outgrown since.
+    if (this.#unprobed === 0) this.#probe = undefined;
   }
 
   /** Does what is not urgent; see {@link needsSweep}. Returns whether there is anything new to flush. */
