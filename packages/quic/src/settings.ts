@@ -12,7 +12,10 @@ export interface QuicSettings {
   readonly keepAlive: Millis;
   /** Most bytes the peer may send on one stream ahead of its reader. */
   readonly streamWindowBytes: number;
-  /** Most bytes the peer may send on the whole connection ahead of its readers: the receive memory of one connection. */
+  /**
+   * Most bytes the peer may send on the whole connection ahead of its readers. quinn holds it; quiche, which leaks this credit,
+   * shares it out over streams instead, so that very many stalled streams may hold more.
+   */
   readonly connectionWindowBytes: number;
   /** Streams the peer may have open at a time. */
   readonly maxStreams: number;

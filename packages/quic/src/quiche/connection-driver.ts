@@ -384,7 +384,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 
   #pingDueMs(): number {
-    return Math.max(this.#heardMs, this.#pingedMs) + this.#settings.keepAlive;
+    // Whatever was heard: it may be forged, and then quiche's idle timer runs on while we would stay silent.
+    return this.#pingedMs + this.#settings.keepAlive;
   }
 
   /** Sees to it that the next turn comes in time. A timer set for too early stays: re-arming costs more than one idle turn. */
