@@ -32,3 +32,4 @@ export {
 } from "./relay-link.ts";
 export type { Session, SessionStats } from "./session.ts";
 export { readTip, writeTip, type ReadTipOptions } from "./tip-io.ts";
+export type { Carrier, CarrierHandlers } from "./mproxy/carrier.ts";
