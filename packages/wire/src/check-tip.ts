@@ -1,9 +1,19 @@
 import { tipDefaults } from "./defaults.ts";
 import { nameProblem, serviceNameProblem } from "./name.ts";
+import { canonicalIpv6, isIpv4 } from "./ip-address.ts";
+import { publicNameProblem } from "./public-name.ts";
 import { quoteText } from "./quote-text.ts";
 import { targetProblem } from "./target.ts";
 import { characterCount } from "./text-length.ts";
-import type { Forward, ForwardAnswer, Tip } from "./tip.ts";
+import type {
+  Expose,
+  ExposeAnswer,
+  Forward,
+  ForwardAnswer,
+  Offer,
+  PublicOffer,
+  Tip,
+} from "./tip.ts";
 import { Status } from "./status.ts";
 
 /** The first rule of PROTOCOL.md §6 and §7 that a tip breaks, as one line; undefined where it keeps them all. */
@@ -14,7 +24,8 @@ export function tipProblem(tip: Tip): string | undefined {
         servicesProblem(tip.services) ??
         sixteenBytes("instanceId", tip.instanceId) ??
         text("software", tip.software) ??
-        capabilities(tip.capabilities)
+        capabilities(tip.capabilities) ??
+        exposes(tip.exposes, exposeProblem)
       );
     case "attachAnswer":
       return (
@@ -23,7 +34,8 @@ export function tipProblem(tip: Tip): string | undefined {
         // A refused peer may have no name here.
         (tip.name === "" && tip.status !== Status.ok ? undefined : name("name", tip.name)) ??
         text("software", tip.software) ??
-        capabilities(tip.capabilities)
+        capabilities(tip.capabilities) ??
+        exposes(tip.exposes, exposeAnswerProblem)
       );
     case "connect":
       return (
@@ -34,6 +46,7 @@ export function tipProblem(tip: Tip): string | undefined {
         inner(tip.inner)
       );
     case "offer":
+      if (tip.public !== undefined) return publicOfferProblem(tip, tip.public);
       return (
         peerId("clientId", tip.clientId) ??
         name("clientName", tip.clientName) ??
@@ -81,6 +94,72 @@ function servicesProblem(services: readonly string[]): Problem {
     if (problem !== undefined) return `service ${quoteText(service)}: ${problem}`;
   }
   return undefined;
+}
+
+function exposes<T extends Expose>(
+  values: readonly T[] = [],
+  problemOf: (value: T) => Problem,
+): Problem {
+  if (values.length > tipDefaults.maxExposes) {
+    return `${values.length} exposes; at most ${tipDefaults.maxExposes} are allowed`;
+  }
+  for (const value of values) {
+    const problem = problemOf(value);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function exposeProblem({ name: value, port: number }: Expose): Problem {
+  if ((value === "") === (number === 0)) return "an expose has a name or a port, and not both";
+  return value === ""
+    ? port("expose port", number)
+    : publicName("expose", value, { wildcard: true });
+}
+
+function exposeAnswerProblem(answer: ExposeAnswer): Problem {
+  return (
+    exposeProblem(answer) ??
+    uint32("status", answer.status) ??
+    text("text", answer.text) ??
+    port("httpsPort", answer.httpsPort) ??
+    port("httpPort", answer.httpPort)
+  );
+}
+
+function publicOfferProblem(offer: Offer, from: PublicOffer): Problem {
+  const { remote, localAddress } = from;
+  if (offer.clientId !== "" || offer.clientName !== "" || offer.target !== "") {
+    return "a public offer has neither client nor target";
+  }
+  if (offer.inner.length > 0) return "a public offer has no inner layer";
+  if ((from.service === "tcp") !== (from.name === "")) {
+    return "a public offer has a name where its service is https or http, and only there";
+  }
+  if (from.service !== "https" && from.tlsEnded) return "TLS is ended for https only";
+  const addressProblem = isAddress(remote.family, remote.address)
+    ? undefined
+    : `remote address ${quoteText(remote.address)} is no ${remote.family} address`;
+  return (
+    sixteenBytes("traceId", offer.traceId) ??
+    port("clientPort", offer.clientPort) ??
+    (from.name === "" ? undefined : publicName("name", from.name, { wildcard: false })) ??
+    port("servicePort", from.servicePort) ??
+    addressProblem ??
+    port("remote port", remote.port) ??
+    (localAddress === "" || isAddress("IPv4", localAddress) || isAddress("IPv6", localAddress)
+      ? undefined
+      : `local address ${quoteText(localAddress)} is no IP address`)
+  );
+}
+
+function isAddress(family: "IPv4" | "IPv6", text: string): boolean {
+  return family === "IPv4" ? isIpv4(text) : canonicalIpv6(text) === text;
+}
+
+function publicName(field: string, value: string, form: { readonly wildcard: boolean }): Problem {
+  const problem = publicNameProblem(value, form);
+  return problem === undefined ? undefined : `${field} ${quoteText(value)}: ${problem}`;
 }
 
 function name(field: string, value: string): Problem {

@@ -2,9 +2,16 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { WireError } from "@culvert/runtime";
 import { tipProblem } from "./check-tip.ts";
 import { roleNumber } from "./encode-tip.ts";
-import { TipSchema, type Attach as AttachMessage, type Tip as TipMessage } from "./gen/tip_pb.ts";
+import {
+  TipSchema,
+  type Attach as AttachMessage,
+  type ExposeAnswer as ExposeAnswerMessage,
+  type PublicOffer as PublicOfferMessage,
+  type Tip as TipMessage,
+} from "./gen/tip_pb.ts";
 import { decodeMessage, refuse } from "./decode-message.ts";
-import type { Attach, Tip } from "./tip.ts";
+import { quoteText } from "./quote-text.ts";
+import type { Attach, ExposeAnswer, PublicOffer, Tip } from "./tip.ts";
 
 /**
  * Reads the message inside a tip frame and checks every rule of PROTOCOL.md §6 and §7. Byte fields are views on `bytes`.
@@ -26,7 +33,16 @@ function toTip({ kind }: TipMessage): Tip {
       return toAttach(kind.value);
     case "attachAnswer": {
       const { status, text, name, software, capabilities } = kind.value;
-      return { kind: kind.case, status, text, name, software, capabilities };
+      const exposes = kind.value.exposes.map(toExposeAnswer);
+      return {
+        kind: kind.case,
+        status,
+        text,
+        name,
+        software,
+        capabilities,
+        ...(exposes.length === 0 ? {} : { exposes }),
+      };
     }
     case "connect": {
       const { server, target, traceId, clientPort, inner } = kind.value;
@@ -34,7 +50,16 @@ function toTip({ kind }: TipMessage): Tip {
     }
     case "offer": {
       const { clientId, clientName, target, traceId, clientPort, inner } = kind.value;
-      return { kind: kind.case, clientId, clientName, target, traceId, clientPort, inner };
+      return {
+        kind: kind.case,
+        clientId,
+        clientName,
+        target,
+        traceId,
+        clientPort,
+        inner,
+        ...(kind.value.public === undefined ? {} : { public: toPublicOffer(kind.value.public) }),
+      };
     }
     case "answer": {
       const { status, text, limit, inner } = kind.value;
@@ -54,5 +79,44 @@ function toAttach(message: AttachMessage): Attach {
         ? "server"
         : refuse("attach", `role ${message.role} is neither client (1) nor server (2)`);
   const services = message.services.map(({ name }) => name);
-  return { kind: "attach", role, services, instanceId, transient, software, capabilities };
+  const exposes = message.exposes.map(({ name, port }) => ({ name, port }));
+  return {
+    kind: "attach",
+    role,
+    services,
+    instanceId,
+    transient,
+    software,
+    capabilities,
+    ...(exposes.length === 0 ? {} : { exposes }),
+  };
 }
+
+function toExposeAnswer(message: ExposeAnswerMessage): ExposeAnswer {
+  const { name, port, status, text, httpsPort, httpPort, tlsEnded } = message;
+  return { name, port, status, text, httpsPort, httpPort, tlsEnded };
+}
+
+function toPublicOffer(message: PublicOfferMessage): PublicOffer {
+  const { name, servicePort, localAddress, tlsEnded, remoteAddress, remotePort } = message;
+  return {
+    service: oneOf("service", message.service, publicServices),
+    name,
+    servicePort,
+    remote: {
+      family: oneOf("remote_family", message.remoteFamily, ipFamilies),
+      address: remoteAddress,
+      port: remotePort,
+    },
+    localAddress,
+    tlsEnded,
+  };
+}
+
+function oneOf<T extends string>(field: string, value: string, known: readonly T[]): T {
+  const found = known.find((each) => each === value);
+  return found ?? refuse("offer", `${field} ${quoteText(value)} is not known here`);
+}
+
+const publicServices = ["https", "http", "tcp"] as const;
+const ipFamilies = ["IPv4", "IPv6"] as const;

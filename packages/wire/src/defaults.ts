@@ -12,6 +12,8 @@ export const tipDefaults = {
   maxNameLength: 64,
   /** Most services one server offers. */
   maxServices: 256,
+  /** Most public names and ports one server asks for. */
+  maxExposes: 64,
   /** Most capabilities in one list. */
   maxCapabilities: 64,
   /** A tip that opens a stream is complete this long after the stream was seen, or the stream is reset. */

@@ -2,9 +2,9 @@ import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { InternalError, WireError } from "@culvert/runtime";
 import { tipProblem } from "./check-tip.ts";
 import { tipDefaults } from "./defaults.ts";
-import { TipSchema } from "./gen/tip_pb.ts";
+import { TipSchema, type PublicOfferSchema } from "./gen/tip_pb.ts";
 import { clipText } from "./text-length.ts";
-import type { Tip } from "./tip.ts";
+import type { PublicOffer, Tip } from "./tip.ts";
 import { messageLength } from "./tip-length.ts";
 import { varintLength, writeVarint } from "./varint.ts";
 
@@ -49,7 +49,14 @@ function withClippedTexts(tip: Tip): Tip {
     case "attach":
       return { ...tip, software: clip(tip.software) };
     case "attachAnswer":
-      return { ...tip, text: clip(tip.text), software: clip(tip.software) };
+      return {
+        ...tip,
+        text: clip(tip.text),
+        software: clip(tip.software),
+        ...(tip.exposes === undefined
+          ? {}
+          : { exposes: tip.exposes.map((each) => ({ ...each, text: clip(each.text) })) }),
+      };
     case "answer":
       return { ...tip, text: clip(tip.text) };
     case "connect":
@@ -77,13 +84,18 @@ function kindOf(tip: Tip): NonNullable<MessageInitShape<typeof TipSchema>["kind"
           transient,
           software,
           capabilities,
+          exposes: [...(tip.exposes ?? [])],
         },
       };
     }
     case "attachAnswer": {
       const { status, text, name, software } = tip;
       const capabilities = [...tip.capabilities];
-      return { case: "attachAnswer", value: { status, text, name, software, capabilities } };
+      const exposes = [...(tip.exposes ?? [])];
+      return {
+        case: "attachAnswer",
+        value: { status, text, name, software, capabilities, exposes },
+      };
     }
     case "connect": {
       const { server, target, traceId, clientPort, inner } = tip;
@@ -93,7 +105,15 @@ function kindOf(tip: Tip): NonNullable<MessageInitShape<typeof TipSchema>["kind"
       const { clientId, clientName, target, traceId, clientPort, inner } = tip;
       return {
         case: "offer",
-        value: { clientId, clientName, target, traceId, clientPort, inner },
+        value: {
+          clientId,
+          clientName,
+          target,
+          traceId,
+          clientPort,
+          inner,
+          ...(tip.public === undefined ? {} : { public: publicMessage(tip.public) }),
+        },
       };
     }
     case "answer": {
@@ -101,4 +121,10 @@ function kindOf(tip: Tip): NonNullable<MessageInitShape<typeof TipSchema>["kind"
       return { case: "answer", value: { status, text, limit, inner } };
     }
   }
+}
+
+function publicMessage(offer: PublicOffer): MessageInitShape<typeof PublicOfferSchema> {
+  const { remote, ...rest } = offer;
+  const { family: remoteFamily, address: remoteAddress, port: remotePort } = remote;
+  return { ...rest, remoteFamily, remoteAddress, remotePort };
 }

@@ -8,6 +8,7 @@ export {
 } from "./forward.ts";
 export { canonicalIpv6, isIpv4 } from "./ip-address.ts";
 export { parseName } from "./name.ts";
+export { coversPublicName, parsePublicName } from "./public-name.ts";
 export { quoteText } from "./quote-text.ts";
 export { Status, statusName, statusOfError, type StatusCode } from "./status.ts";
 export { formatTarget, parseTarget, type Target } from "./target.ts";
@@ -16,9 +17,12 @@ export type {
   Attach,
   AttachAnswer,
   Connect,
+  Expose,
+  ExposeAnswer,
   Forward,
   ForwardAnswer,
   Offer,
+  PublicOffer,
   Tip,
 } from "./tip.ts";
 export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";

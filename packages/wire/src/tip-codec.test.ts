@@ -44,6 +44,60 @@ const clientPort = fc.integer({ min: 0, max: 65_535 });
 const capabilities = fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: 64 });
 const sixteen = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const inner = fc.uint8Array({ maxLength: 300 });
+const label = fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,20}[a-z0-9])?$/);
+const publicName = fc.array(label, { minLength: 1, maxLength: 5 }).map((all) => all.join("."));
+const exposeName = fc.tuple(fc.constantFrom("", "*."), publicName).map((parts) => parts.join(""));
+const expose = fc.oneof(
+  fc.record({ name: exposeName, port: fc.constant(0) }),
+  fc.record({ name: fc.constant(""), port }),
+);
+const exposeAnswer = fc
+  .tuple(
+    expose,
+    fc.record({
+      status,
+      text,
+      httpsPort: clientPort,
+      httpPort: clientPort,
+      tlsEnded: fc.boolean(),
+    }),
+  )
+  .map(([asked, answer]) => ({ ...asked, ...answer }));
+const remote = fc.oneof(
+  fc.record({ family: fc.constant("IPv4" as const), address: fc.ipV4(), port: clientPort }),
+  fc.record({
+    family: fc.constant("IPv6" as const),
+    address: fc.constantFrom("2001:db8::1", "::1", "::ffff:127.0.0.1"),
+    port: clientPort,
+  }),
+);
+const localAddress = fc.constantFrom("", "192.0.2.1", "2001:db8::2");
+const publicOffer = fc.oneof(
+  fc.record({
+    service: fc.constant("https" as const),
+    name: publicName,
+    servicePort: clientPort,
+    remote,
+    localAddress,
+    tlsEnded: fc.boolean(),
+  }),
+  fc.record({
+    service: fc.constant("http" as const),
+    name: publicName,
+    servicePort: clientPort,
+    remote,
+    localAddress,
+    tlsEnded: fc.constant(false),
+  }),
+  fc.record({
+    service: fc.constant("tcp" as const),
+    name: fc.constant(""),
+    servicePort: clientPort,
+    remote,
+    localAddress,
+    tlsEnded: fc.constant(false),
+  }),
+);
 const peerId = fc.stringMatching(/^[1-9A-HJ-NP-Za-km-z]{44}$/).map((rest) => `12D3KooW${rest}`);
 
 const tips: fc.Arbitrary<Tip> = fc.oneof(
@@ -55,6 +109,35 @@ const tips: fc.Arbitrary<Tip> = fc.oneof(
     transient: fc.boolean(),
     software: text,
     capabilities,
+  }),
+  fc.record({
+    kind: fc.constant("attach" as const),
+    role: fc.constant("server" as const),
+    services: fc.constant([]),
+    instanceId: sixteen,
+    transient: fc.boolean(),
+    software: text,
+    capabilities,
+    exposes: fc.array(expose, { minLength: 1, maxLength: 40 }),
+  }),
+  fc.record({
+    kind: fc.constant("attachAnswer" as const),
+    status,
+    text,
+    name,
+    software: text,
+    capabilities,
+    exposes: fc.array(exposeAnswer, { minLength: 1, maxLength: 10 }),
+  }),
+  fc.record({
+    kind: fc.constant("offer" as const),
+    clientId: fc.constant(""),
+    clientName: fc.constant(""),
+    target: fc.constant(""),
+    traceId: sixteen,
+    clientPort,
+    inner: fc.constant(new Uint8Array(0)),
+    public: publicOffer,
   }),
   fc.record({
     kind: fc.constant("attachAnswer" as const),

@@ -1,5 +1,5 @@
 import { utf8Length } from "./text-length.ts";
-import type { Tip } from "./tip.ts";
+import type { Expose, ExposeAnswer, PublicOffer, Tip } from "./tip.ts";
 import { varintLength } from "./varint.ts";
 
 /** Bytes of a tip as a protobuf message, without its frame. All field numbers are below 16, so every tag is one byte. */
@@ -17,7 +17,8 @@ function kindLength(tip: Tip): number {
         bytes(tip.instanceId.length) +
         number(tip.transient ? 1 : 0) +
         text(tip.software) +
-        packed(tip.capabilities)
+        packed(tip.capabilities) +
+        elements(tip.exposes, exposeLength)
       );
     case "attachAnswer":
       return (
@@ -25,7 +26,8 @@ function kindLength(tip: Tip): number {
         text(tip.text) +
         text(tip.name) +
         text(tip.software) +
-        packed(tip.capabilities)
+        packed(tip.capabilities) +
+        elements(tip.exposes, exposeAnswerLength)
       );
     case "connect":
       return (
@@ -42,11 +44,44 @@ function kindLength(tip: Tip): number {
         text(tip.target) +
         bytes(tip.traceId.length) +
         number(tip.clientPort) +
-        bytes(tip.inner.length)
+        bytes(tip.inner.length) +
+        (tip.public === undefined ? 0 : element(publicOfferLength(tip.public)))
       );
     case "answer":
       return number(tip.status) + text(tip.text) + text(tip.limit) + bytes(tip.inner.length);
   }
+}
+
+function exposeLength({ name, port }: Expose): number {
+  return text(name) + number(port);
+}
+
+function exposeAnswerLength(answer: ExposeAnswer): number {
+  return (
+    exposeLength(answer) +
+    number(answer.status) +
+    text(answer.text) +
+    number(answer.httpsPort) +
+    number(answer.httpPort) +
+    number(answer.tlsEnded ? 1 : 0)
+  );
+}
+
+function publicOfferLength({ remote, ...offer }: PublicOffer): number {
+  return (
+    text(offer.service) +
+    text(offer.name) +
+    number(offer.servicePort) +
+    text(remote.family) +
+    text(remote.address) +
+    number(remote.port) +
+    text(offer.localAddress) +
+    number(offer.tlsEnded ? 1 : 0)
+  );
+}
+
+function elements<T>(values: readonly T[] = [], lengthOf: (value: T) => number): number {
+  return values.reduce((sum, value) => sum + element(lengthOf(value)), 0);
 }
 
 // A field that has its default value is not written (proto3).

@@ -16,6 +16,30 @@ export interface Attach {
   /** Name and version of the program, for people: `culvert/0.1.0`. */
   readonly software: string;
   readonly capabilities: readonly number[];
+  /** Public names and ports a server asks for; absent where there are none. */
+  readonly exposes?: readonly Expose[];
+}
+
+/** A public name or port a server asks the relay for (PROTOCOL.md §3.8). */
+export interface Expose {
+  /** Lower-case host name, or `*.` and one; empty where a port is asked for. */
+  readonly name: string;
+  /** Port the relay listens at; 0 where a name is asked for. */
+  readonly port: number;
+}
+
+/** What P3 says of one {@link Expose} (PROTOCOL.md §3.8). */
+export interface ExposeAnswer extends Expose {
+  /** `ok`, or why not. */
+  readonly status: StatusCode;
+  /** One line for people; may be empty. Cut to 1,024 characters when encoded. */
+  readonly text: string;
+  /** Port of the relay's public entrance for TLS, 0 where it has none. */
+  readonly httpsPort: number;
+  /** The same for plain HTTP. */
+  readonly httpPort: number;
+  /** The relay ends TLS for this name. */
+  readonly tlsEnded: boolean;
 }
 
 /** P3 answers an {@link Attach} (PROTOCOL.md §3.2). */
@@ -28,6 +52,8 @@ export interface AttachAnswer {
   readonly name: string;
   readonly software: string;
   readonly capabilities: readonly number[];
+  /** One for each Expose of the Attach, in its order; absent where there are none, and from a relay that knows of none. */
+  readonly exposes?: readonly ExposeAnswer[];
 }
 
 /** P2 asks P3 for a connection (PROTOCOL.md §3.3). */
@@ -48,7 +74,7 @@ export interface Connect {
 /** P3 offers P4 a connection (PROTOCOL.md §3.4). */
 export interface Offer {
   readonly kind: "offer";
-  /** Peer id of P2, as the relay proved it. */
+  /** Peer id of P2, as the relay proved it; empty in a public offer, as are clientName, target and inner. */
   readonly clientId: string;
   /** The name the relay knows P2 by. */
   readonly clientName: string;
@@ -57,6 +83,26 @@ export interface Offer {
   readonly clientPort: number;
   /** The bytes of the Connect, unchanged. */
   readonly inner: Uint8Array;
+  /** Where the connection came in at the relay, where no client asked for it. */
+  readonly public?: PublicOffer;
+}
+
+/** A connection from the public entrance of the relay (PROTOCOL.md §3.9). */
+export interface PublicOffer {
+  readonly service: "https" | "http" | "tcp";
+  /** From SNI or Host, in lower case; empty for `tcp`. */
+  readonly name: string;
+  /** The relay's port it came to. */
+  readonly servicePort: number;
+  readonly remote: {
+    readonly family: "IPv4" | "IPv6";
+    readonly address: string;
+    readonly port: number;
+  };
+  /** The relay's address it came to; may be empty. */
+  readonly localAddress: string;
+  /** The relay ended TLS: the stream carries the plain text. */
+  readonly tlsEnded: boolean;
 }
 
 /** P4 answers an {@link Offer}, and P3 a {@link Connect} (PROTOCOL.md §3.5). */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tip.proto.
  */
 export const file_tip: GenFile = /*@__PURE__*/
-  fileDesc("Cgl0aXAucHJvdG8SDmN1bHZlcnQudGlwLnYxIvIBCgNUaXASKAoGYXR0YWNoGAEgASgLMhYuY3VsdmVydC50aXAudjEuQXR0YWNoSAASNQoNYXR0YWNoX2Fuc3dlchgCIAEoCzIcLmN1bHZlcnQudGlwLnYxLkF0dGFjaEFuc3dlckgAEioKB2Nvbm5lY3QYAyABKAsyFy5jdWx2ZXJ0LnRpcC52MS5Db25uZWN0SAASJgoFb2ZmZXIYBCABKAsyFS5jdWx2ZXJ0LnRpcC52MS5PZmZlckgAEigKBmFuc3dlchgFIAEoCzIWLmN1bHZlcnQudGlwLnYxLkFuc3dlckgAQgYKBGtpbmRKBAgGEBAilwEKBkF0dGFjaBIMCgRyb2xlGAEgASgNEikKCHNlcnZpY2VzGAIgAygLMhcuY3VsdmVydC50aXAudjEuU2VydmljZRITCgtpbnN0YW5jZV9pZBgDIAEoDBIRCgl0cmFuc2llbnQYBCABKAgSEAoIc29mdHdhcmUYBSABKAkSFAoMY2FwYWJpbGl0aWVzGAYgAygNSgQIEBAgIh0KB1NlcnZpY2USDAoEbmFtZRgBIAEoCUoECBAQICJoCgxBdHRhY2hBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSDAoEbmFtZRgDIAEoCRIQCghzb2Z0d2FyZRgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKA1KBAgQECAiZQoHQ29ubmVjdBIOCgZzZXJ2ZXIYASABKAkSDgoGdGFyZ2V0GAIgASgJEhAKCHRyYWNlX2lkGAMgASgMEhMKC2NsaWVudF9wb3J0GAQgASgNEg0KBWlubmVyGAUgASgMSgQIEBAgInsKBU9mZmVyEhEKCWNsaWVudF9pZBgBIAEoCRITCgtjbGllbnRfbmFtZRgCIAEoCRIOCgZ0YXJnZXQYAyABKAkSEAoIdHJhY2VfaWQYBCABKAwSEwoLY2xpZW50X3BvcnQYBSABKA0SDQoFaW5uZXIYBiABKAxKBAgQECAiSgoGQW5zd2VyEg4KBnN0YXR1cxgBIAEoDRIMCgR0ZXh0GAIgASgJEg0KBWxpbWl0GAMgASgJEg0KBWlubmVyGAQgASgMSgQIEBAgIkoKB0ZvcndhcmQSEwoLY2xpZW50X3BvcnQYASABKA0SDgoGdGFyZ2V0GAIgASgJEhQKDGNhcGFiaWxpdGllcxgDIAMoDUoECBAQICJJCg1Gb3J3YXJkQW5zd2VyEg4KBnN0YXR1cxgBIAEoDRIMCgR0ZXh0GAIgASgJEhQKDGNhcGFiaWxpdGllcxgDIAMoDUoECBAQIGIGcHJvdG8z");
+  fileDesc("Cgl0aXAucHJvdG8SDmN1bHZlcnQudGlwLnYxIvIBCgNUaXASKAoGYXR0YWNoGAEgASgLMhYuY3VsdmVydC50aXAudjEuQXR0YWNoSAASNQoNYXR0YWNoX2Fuc3dlchgCIAEoCzIcLmN1bHZlcnQudGlwLnYxLkF0dGFjaEFuc3dlckgAEioKB2Nvbm5lY3QYAyABKAsyFy5jdWx2ZXJ0LnRpcC52MS5Db25uZWN0SAASJgoFb2ZmZXIYBCABKAsyFS5jdWx2ZXJ0LnRpcC52MS5PZmZlckgAEigKBmFuc3dlchgFIAEoCzIWLmN1bHZlcnQudGlwLnYxLkFuc3dlckgAQgYKBGtpbmRKBAgGEBAiwAEKBkF0dGFjaBIMCgRyb2xlGAEgASgNEikKCHNlcnZpY2VzGAIgAygLMhcuY3VsdmVydC50aXAudjEuU2VydmljZRITCgtpbnN0YW5jZV9pZBgDIAEoDBIRCgl0cmFuc2llbnQYBCABKAgSEAoIc29mdHdhcmUYBSABKAkSFAoMY2FwYWJpbGl0aWVzGAYgAygNEicKB2V4cG9zZXMYByADKAsyFi5jdWx2ZXJ0LnRpcC52MS5FeHBvc2VKBAgQECAiHQoHU2VydmljZRIMCgRuYW1lGAEgASgJSgQIEBAgIioKBkV4cG9zZRIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA1KBAgQECAiiAEKDEV4cG9zZUFuc3dlchIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3RhdHVzGAMgASgNEgwKBHRleHQYBCABKAkSEgoKaHR0cHNfcG9ydBgFIAEoDRIRCglodHRwX3BvcnQYBiABKA0SEQoJdGxzX2VuZGVkGAcgASgISgQIEBAgIrYBCgtQdWJsaWNPZmZlchIPCgdzZXJ2aWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMc2VydmljZV9wb3J0GAMgASgNEhUKDXJlbW90ZV9mYW1pbHkYBCABKAkSFgoOcmVtb3RlX2FkZHJlc3MYBSABKAkSEwoLcmVtb3RlX3BvcnQYBiABKA0SFQoNbG9jYWxfYWRkcmVzcxgHIAEoCRIRCgl0bHNfZW5kZWQYCCABKAhKBAgQECAilwEKDEF0dGFjaEFuc3dlchIOCgZzdGF0dXMYASABKA0SDAoEdGV4dBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCHNvZnR3YXJlGAQgASgJEhQKDGNhcGFiaWxpdGllcxgFIAMoDRItCgdleHBvc2VzGAYgAygLMhwuY3VsdmVydC50aXAudjEuRXhwb3NlQW5zd2VySgQIEBAgImUKB0Nvbm5lY3QSDgoGc2VydmVyGAEgASgJEg4KBnRhcmdldBgCIAEoCRIQCgh0cmFjZV9pZBgDIAEoDBITCgtjbGllbnRfcG9ydBgEIAEoDRINCgVpbm5lchgFIAEoDEoECBAQICKoAQoFT2ZmZXISEQoJY2xpZW50X2lkGAEgASgJEhMKC2NsaWVudF9uYW1lGAIgASgJEg4KBnRhcmdldBgDIAEoCRIQCgh0cmFjZV9pZBgEIAEoDBITCgtjbGllbnRfcG9ydBgFIAEoDRINCgVpbm5lchgGIAEoDBIrCgZwdWJsaWMYByABKAsyGy5jdWx2ZXJ0LnRpcC52MS5QdWJsaWNPZmZlckoECBAQICJKCgZBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSDQoFbGltaXQYAyABKAkSDQoFaW5uZXIYBCABKAxKBAgQECAiSgoHRm9yd2FyZBITCgtjbGllbnRfcG9ydBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgIkkKDUZvcndhcmRBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgYgZwcm90bzM");
 
 /**
  * What stands in a tip frame: exactly one kind (PROTOCOL.md §3).
@@ -102,6 +102,13 @@ export type Attach = Message<"culvert.tip.v1.Attach"> & {
    * @generated from field: repeated uint32 capabilities = 6;
    */
   capabilities: number[];
+
+  /**
+   * Public names and ports this server asks for.
+   *
+   * @generated from field: repeated culvert.tip.v1.Expose exposes = 7;
+   */
+  exposes: Expose[];
 };
 
 /**
@@ -129,6 +136,149 @@ export type Service = Message<"culvert.tip.v1.Service"> & {
  */
 export const ServiceSchema: GenMessage<Service> = /*@__PURE__*/
   messageDesc(file_tip, 2);
+
+/**
+ * A public name or port a server asks for: one of the two (PROTOCOL.md §3.8).
+ *
+ * @generated from message culvert.tip.v1.Expose
+ */
+export type Expose = Message<"culvert.tip.v1.Expose"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+};
+
+/**
+ * Describes the message culvert.tip.v1.Expose.
+ * Use `create(ExposeSchema)` to create a new message.
+ */
+export const ExposeSchema: GenMessage<Expose> = /*@__PURE__*/
+  messageDesc(file_tip, 3);
+
+/**
+ * What the relay says of one Expose (PROTOCOL.md §3.8).
+ *
+ * @generated from message culvert.tip.v1.ExposeAnswer
+ */
+export type ExposeAnswer = Message<"culvert.tip.v1.ExposeAnswer"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * @generated from field: uint32 status = 3;
+   */
+  status: number;
+
+  /**
+   * @generated from field: string text = 4;
+   */
+  text: string;
+
+  /**
+   * Ports of the relay's public entrance, 0 where it has none.
+   *
+   * @generated from field: uint32 https_port = 5;
+   */
+  httpsPort: number;
+
+  /**
+   * @generated from field: uint32 http_port = 6;
+   */
+  httpPort: number;
+
+  /**
+   * The relay ends TLS.
+   *
+   * @generated from field: bool tls_ended = 7;
+   */
+  tlsEnded: boolean;
+};
+
+/**
+ * Describes the message culvert.tip.v1.ExposeAnswer.
+ * Use `create(ExposeAnswerSchema)` to create a new message.
+ */
+export const ExposeAnswerSchema: GenMessage<ExposeAnswer> = /*@__PURE__*/
+  messageDesc(file_tip, 4);
+
+/**
+ * Where a connection came in that no client asked for (PROTOCOL.md §3.9).
+ *
+ * @generated from message culvert.tip.v1.PublicOffer
+ */
+export type PublicOffer = Message<"culvert.tip.v1.PublicOffer"> & {
+  /**
+   * https, http or tcp.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * From SNI or Host; empty for tcp.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The relay's port it came to.
+   *
+   * @generated from field: uint32 service_port = 3;
+   */
+  servicePort: number;
+
+  /**
+   * IPv4 or IPv6.
+   *
+   * @generated from field: string remote_family = 4;
+   */
+  remoteFamily: string;
+
+  /**
+   * @generated from field: string remote_address = 5;
+   */
+  remoteAddress: string;
+
+  /**
+   * @generated from field: uint32 remote_port = 6;
+   */
+  remotePort: number;
+
+  /**
+   * The relay's address it came to; may be empty.
+   *
+   * @generated from field: string local_address = 7;
+   */
+  localAddress: string;
+
+  /**
+   * The relay ended TLS: what follows is the plain text.
+   *
+   * @generated from field: bool tls_ended = 8;
+   */
+  tlsEnded: boolean;
+};
+
+/**
+ * Describes the message culvert.tip.v1.PublicOffer.
+ * Use `create(PublicOfferSchema)` to create a new message.
+ */
+export const PublicOfferSchema: GenMessage<PublicOffer> = /*@__PURE__*/
+  messageDesc(file_tip, 5);
 
 /**
  * P3 -> P2 or P4 (PROTOCOL.md §3.2).
@@ -160,6 +310,13 @@ export type AttachAnswer = Message<"culvert.tip.v1.AttachAnswer"> & {
    * @generated from field: repeated uint32 capabilities = 5;
    */
   capabilities: number[];
+
+  /**
+   * One for each Expose of the Attach, in its order.
+   *
+   * @generated from field: repeated culvert.tip.v1.ExposeAnswer exposes = 6;
+   */
+  exposes: ExposeAnswer[];
 };
 
 /**
@@ -167,7 +324,7 @@ export type AttachAnswer = Message<"culvert.tip.v1.AttachAnswer"> & {
  * Use `create(AttachAnswerSchema)` to create a new message.
  */
 export const AttachAnswerSchema: GenMessage<AttachAnswer> = /*@__PURE__*/
-  messageDesc(file_tip, 3);
+  messageDesc(file_tip, 6);
 
 /**
  * P2 -> P3, outer layer (PROTOCOL.md §3.3).
@@ -208,7 +365,7 @@ export type Connect = Message<"culvert.tip.v1.Connect"> & {
  * Use `create(ConnectSchema)` to create a new message.
  */
 export const ConnectSchema: GenMessage<Connect> = /*@__PURE__*/
-  messageDesc(file_tip, 4);
+  messageDesc(file_tip, 7);
 
 /**
  * P3 -> P4, outer layer (PROTOCOL.md §3.4).
@@ -247,6 +404,13 @@ export type Offer = Message<"culvert.tip.v1.Offer"> & {
    * @generated from field: bytes inner = 6;
    */
   inner: Uint8Array;
+
+  /**
+   * Instead of a client and a target.
+   *
+   * @generated from field: culvert.tip.v1.PublicOffer public = 7;
+   */
+  public?: PublicOffer | undefined;
 };
 
 /**
@@ -254,7 +418,7 @@ export type Offer = Message<"culvert.tip.v1.Offer"> & {
  * Use `create(OfferSchema)` to create a new message.
  */
 export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
-  messageDesc(file_tip, 5);
+  messageDesc(file_tip, 8);
 
 /**
  * P4 -> P3 -> P2, outer layer (PROTOCOL.md §3.5).
@@ -290,7 +454,7 @@ export type Answer = Message<"culvert.tip.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_tip, 6);
+  messageDesc(file_tip, 9);
 
 /**
  * P2 -> P4, inner layer, opaque to P3 (PROTOCOL.md §3.6).
@@ -319,7 +483,7 @@ export type Forward = Message<"culvert.tip.v1.Forward"> & {
  * Use `create(ForwardSchema)` to create a new message.
  */
 export const ForwardSchema: GenMessage<Forward> = /*@__PURE__*/
-  messageDesc(file_tip, 7);
+  messageDesc(file_tip, 10);
 
 /**
  * P4 -> P2, inner layer, opaque to P3 (PROTOCOL.md §3.7).
@@ -348,5 +512,5 @@ export type ForwardAnswer = Message<"culvert.tip.v1.ForwardAnswer"> & {
  * Use `create(ForwardAnswerSchema)` to create a new message.
  */
 export const ForwardAnswerSchema: GenMessage<ForwardAnswer> = /*@__PURE__*/
-  messageDesc(file_tip, 8);
+  messageDesc(file_tip, 11);
 
