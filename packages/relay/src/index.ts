@@ -9,3 +9,12 @@ export {
 } from "./options.ts";
 export { Relay, type RelayDeps } from "./relay.ts";
 export type { ConnectionStatus, PeerSessionStatus, PeerStatus, RelayStatus } from "./status.ts";
+export {
+  NameTable,
+  type NamePolicy,
+  type NameRoute,
+  type NameTableLimits,
+} from "./web/name-table.ts";
+export { PortTable, type OpenPort, type OpenPublicPort } from "./web/port-table.ts";
+export type { PublicAddress, PublicConnection, PublicDevice } from "./web/public-device.ts";
+export type { Page, PageHandler, UpgradeHandler } from "./web/upgrade-handler.ts";
