@@ -136,7 +136,7 @@ function publicOfferProblem(offer: Offer, from: PublicOffer): Problem {
   if ((from.service === "tcp") !== (from.name === "")) {
     return "a public offer has a name where its service is https or http, and only there";
   }
-  if (from.service !== "https" && from.tlsEnded) return "TLS is ended for https only";
+  if (from.service === "https" && from.tlsEnded) return "https is TLS, which nobody has ended";
   const addressProblem = isAddress(remote.family, remote.address)
     ? undefined
     : `remote address ${quoteText(remote.address)} is no ${remote.family} address`;

@@ -79,7 +79,7 @@ const publicOffer = fc.oneof(
     servicePort: clientPort,
     remote,
     localAddress,
-    tlsEnded: fc.boolean(),
+    tlsEnded: fc.constant(false),
   }),
   fc.record({
     service: fc.constant("http" as const),
@@ -87,7 +87,7 @@ const publicOffer = fc.oneof(
     servicePort: clientPort,
     remote,
     localAddress,
-    tlsEnded: fc.constant(false),
+    tlsEnded: fc.boolean(),
   }),
   fc.record({
     service: fc.constant("tcp" as const),

@@ -89,6 +89,7 @@ export interface Offer {
 
 /** A connection from the public entrance of the relay (PROTOCOL.md §3.9). */
 export interface PublicOffer {
+  /** `https`: TLS as the client sent it; `http`: HTTP in clear, also where the client came by TLS; `tcp`: anything. */
   readonly service: "https" | "http" | "tcp";
   /** From SNI or Host, in lower case; empty for `tcp`. */
   readonly name: string;
@@ -101,7 +102,7 @@ export interface PublicOffer {
   };
   /** The relay's address it came to; may be empty. */
   readonly localAddress: string;
-  /** The relay ended TLS: the stream carries the plain text. */
+  /** The client came by TLS, which the relay ended: the stream carries the plain text. Not with `https`. */
   readonly tlsEnded: boolean;
 }
 

@@ -11,8 +11,11 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file tip.proto.
  */
-export const file_tip: GenFile = /*@__PURE__*/
-  fileDesc("Cgl0aXAucHJvdG8SDmN1bHZlcnQudGlwLnYxIvIBCgNUaXASKAoGYXR0YWNoGAEgASgLMhYuY3VsdmVydC50aXAudjEuQXR0YWNoSAASNQoNYXR0YWNoX2Fuc3dlchgCIAEoCzIcLmN1bHZlcnQudGlwLnYxLkF0dGFjaEFuc3dlckgAEioKB2Nvbm5lY3QYAyABKAsyFy5jdWx2ZXJ0LnRpcC52MS5Db25uZWN0SAASJgoFb2ZmZXIYBCABKAsyFS5jdWx2ZXJ0LnRpcC52MS5PZmZlckgAEigKBmFuc3dlchgFIAEoCzIWLmN1bHZlcnQudGlwLnYxLkFuc3dlckgAQgYKBGtpbmRKBAgGEBAiwAEKBkF0dGFjaBIMCgRyb2xlGAEgASgNEikKCHNlcnZpY2VzGAIgAygLMhcuY3VsdmVydC50aXAudjEuU2VydmljZRITCgtpbnN0YW5jZV9pZBgDIAEoDBIRCgl0cmFuc2llbnQYBCABKAgSEAoIc29mdHdhcmUYBSABKAkSFAoMY2FwYWJpbGl0aWVzGAYgAygNEicKB2V4cG9zZXMYByADKAsyFi5jdWx2ZXJ0LnRpcC52MS5FeHBvc2VKBAgQECAiHQoHU2VydmljZRIMCgRuYW1lGAEgASgJSgQIEBAgIioKBkV4cG9zZRIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA1KBAgQECAiiAEKDEV4cG9zZUFuc3dlchIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3RhdHVzGAMgASgNEgwKBHRleHQYBCABKAkSEgoKaHR0cHNfcG9ydBgFIAEoDRIRCglodHRwX3BvcnQYBiABKA0SEQoJdGxzX2VuZGVkGAcgASgISgQIEBAgIrYBCgtQdWJsaWNPZmZlchIPCgdzZXJ2aWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMc2VydmljZV9wb3J0GAMgASgNEhUKDXJlbW90ZV9mYW1pbHkYBCABKAkSFgoOcmVtb3RlX2FkZHJlc3MYBSABKAkSEwoLcmVtb3RlX3BvcnQYBiABKA0SFQoNbG9jYWxfYWRkcmVzcxgHIAEoCRIRCgl0bHNfZW5kZWQYCCABKAhKBAgQECAilwEKDEF0dGFjaEFuc3dlchIOCgZzdGF0dXMYASABKA0SDAoEdGV4dBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCHNvZnR3YXJlGAQgASgJEhQKDGNhcGFiaWxpdGllcxgFIAMoDRItCgdleHBvc2VzGAYgAygLMhwuY3VsdmVydC50aXAudjEuRXhwb3NlQW5zd2VySgQIEBAgImUKB0Nvbm5lY3QSDgoGc2VydmVyGAEgASgJEg4KBnRhcmdldBgCIAEoCRIQCgh0cmFjZV9pZBgDIAEoDBITCgtjbGllbnRfcG9ydBgEIAEoDRINCgVpbm5lchgFIAEoDEoECBAQICKoAQoFT2ZmZXISEQoJY2xpZW50X2lkGAEgASgJEhMKC2NsaWVudF9uYW1lGAIgASgJEg4KBnRhcmdldBgDIAEoCRIQCgh0cmFjZV9pZBgEIAEoDBITCgtjbGllbnRfcG9ydBgFIAEoDRINCgVpbm5lchgGIAEoDBIrCgZwdWJsaWMYByABKAsyGy5jdWx2ZXJ0LnRpcC52MS5QdWJsaWNPZmZlckoECBAQICJKCgZBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSDQoFbGltaXQYAyABKAkSDQoFaW5uZXIYBCABKAxKBAgQECAiSgoHRm9yd2FyZBITCgtjbGllbnRfcG9ydBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgIkkKDUZvcndhcmRBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgYgZwcm90bzM");
+export const file_tip: GenFile =
+  /*@__PURE__*/
+  fileDesc(
+    "Cgl0aXAucHJvdG8SDmN1bHZlcnQudGlwLnYxIvIBCgNUaXASKAoGYXR0YWNoGAEgASgLMhYuY3VsdmVydC50aXAudjEuQXR0YWNoSAASNQoNYXR0YWNoX2Fuc3dlchgCIAEoCzIcLmN1bHZlcnQudGlwLnYxLkF0dGFjaEFuc3dlckgAEioKB2Nvbm5lY3QYAyABKAsyFy5jdWx2ZXJ0LnRpcC52MS5Db25uZWN0SAASJgoFb2ZmZXIYBCABKAsyFS5jdWx2ZXJ0LnRpcC52MS5PZmZlckgAEigKBmFuc3dlchgFIAEoCzIWLmN1bHZlcnQudGlwLnYxLkFuc3dlckgAQgYKBGtpbmRKBAgGEBAiwAEKBkF0dGFjaBIMCgRyb2xlGAEgASgNEikKCHNlcnZpY2VzGAIgAygLMhcuY3VsdmVydC50aXAudjEuU2VydmljZRITCgtpbnN0YW5jZV9pZBgDIAEoDBIRCgl0cmFuc2llbnQYBCABKAgSEAoIc29mdHdhcmUYBSABKAkSFAoMY2FwYWJpbGl0aWVzGAYgAygNEicKB2V4cG9zZXMYByADKAsyFi5jdWx2ZXJ0LnRpcC52MS5FeHBvc2VKBAgQECAiHQoHU2VydmljZRIMCgRuYW1lGAEgASgJSgQIEBAgIioKBkV4cG9zZRIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA1KBAgQECAiiAEKDEV4cG9zZUFuc3dlchIMCgRuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3RhdHVzGAMgASgNEgwKBHRleHQYBCABKAkSEgoKaHR0cHNfcG9ydBgFIAEoDRIRCglodHRwX3BvcnQYBiABKA0SEQoJdGxzX2VuZGVkGAcgASgISgQIEBAgIrYBCgtQdWJsaWNPZmZlchIPCgdzZXJ2aWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMc2VydmljZV9wb3J0GAMgASgNEhUKDXJlbW90ZV9mYW1pbHkYBCABKAkSFgoOcmVtb3RlX2FkZHJlc3MYBSABKAkSEwoLcmVtb3RlX3BvcnQYBiABKA0SFQoNbG9jYWxfYWRkcmVzcxgHIAEoCRIRCgl0bHNfZW5kZWQYCCABKAhKBAgQECAilwEKDEF0dGFjaEFuc3dlchIOCgZzdGF0dXMYASABKA0SDAoEdGV4dBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCHNvZnR3YXJlGAQgASgJEhQKDGNhcGFiaWxpdGllcxgFIAMoDRItCgdleHBvc2VzGAYgAygLMhwuY3VsdmVydC50aXAudjEuRXhwb3NlQW5zd2VySgQIEBAgImUKB0Nvbm5lY3QSDgoGc2VydmVyGAEgASgJEg4KBnRhcmdldBgCIAEoCRIQCgh0cmFjZV9pZBgDIAEoDBITCgtjbGllbnRfcG9ydBgEIAEoDRINCgVpbm5lchgFIAEoDEoECBAQICKoAQoFT2ZmZXISEQoJY2xpZW50X2lkGAEgASgJEhMKC2NsaWVudF9uYW1lGAIgASgJEg4KBnRhcmdldBgDIAEoCRIQCgh0cmFjZV9pZBgEIAEoDBITCgtjbGllbnRfcG9ydBgFIAEoDRINCgVpbm5lchgGIAEoDBIrCgZwdWJsaWMYByABKAsyGy5jdWx2ZXJ0LnRpcC52MS5QdWJsaWNPZmZlckoECBAQICJKCgZBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSDQoFbGltaXQYAyABKAkSDQoFaW5uZXIYBCABKAxKBAgQECAiSgoHRm9yd2FyZBITCgtjbGllbnRfcG9ydBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgIkkKDUZvcndhcmRBbnN3ZXISDgoGc3RhdHVzGAEgASgNEgwKBHRleHQYAiABKAkSFAoMY2FwYWJpbGl0aWVzGAMgAygNSgQIEBAgYgZwcm90bzM",
+  );
 
 /**
  * What stands in a tip frame: exactly one kind (PROTOCOL.md §3).
@@ -23,45 +26,50 @@ export type Tip = Message<"culvert.tip.v1.Tip"> & {
   /**
    * @generated from oneof culvert.tip.v1.Tip.kind
    */
-  kind: {
-    /**
-     * @generated from field: culvert.tip.v1.Attach attach = 1;
-     */
-    value: Attach;
-    case: "attach";
-  } | {
-    /**
-     * @generated from field: culvert.tip.v1.AttachAnswer attach_answer = 2;
-     */
-    value: AttachAnswer;
-    case: "attachAnswer";
-  } | {
-    /**
-     * @generated from field: culvert.tip.v1.Connect connect = 3;
-     */
-    value: Connect;
-    case: "connect";
-  } | {
-    /**
-     * @generated from field: culvert.tip.v1.Offer offer = 4;
-     */
-    value: Offer;
-    case: "offer";
-  } | {
-    /**
-     * @generated from field: culvert.tip.v1.Answer answer = 5;
-     */
-    value: Answer;
-    case: "answer";
-  } | { case: undefined; value?: undefined };
+  kind:
+    | {
+        /**
+         * @generated from field: culvert.tip.v1.Attach attach = 1;
+         */
+        value: Attach;
+        case: "attach";
+      }
+    | {
+        /**
+         * @generated from field: culvert.tip.v1.AttachAnswer attach_answer = 2;
+         */
+        value: AttachAnswer;
+        case: "attachAnswer";
+      }
+    | {
+        /**
+         * @generated from field: culvert.tip.v1.Connect connect = 3;
+         */
+        value: Connect;
+        case: "connect";
+      }
+    | {
+        /**
+         * @generated from field: culvert.tip.v1.Offer offer = 4;
+         */
+        value: Offer;
+        case: "offer";
+      }
+    | {
+        /**
+         * @generated from field: culvert.tip.v1.Answer answer = 5;
+         */
+        value: Answer;
+        case: "answer";
+      }
+    | { case: undefined; value?: undefined };
 };
 
 /**
  * Describes the message culvert.tip.v1.Tip.
  * Use `create(TipSchema)` to create a new message.
  */
-export const TipSchema: GenMessage<Tip> = /*@__PURE__*/
-  messageDesc(file_tip, 0);
+export const TipSchema: GenMessage<Tip> = /*@__PURE__*/ messageDesc(file_tip, 0);
 
 /**
  * P2 or P4 -> P3, once per session (PROTOCOL.md §3.1).
@@ -115,8 +123,7 @@ export type Attach = Message<"culvert.tip.v1.Attach"> & {
  * Describes the message culvert.tip.v1.Attach.
  * Use `create(AttachSchema)` to create a new message.
  */
-export const AttachSchema: GenMessage<Attach> = /*@__PURE__*/
-  messageDesc(file_tip, 1);
+export const AttachSchema: GenMessage<Attach> = /*@__PURE__*/ messageDesc(file_tip, 1);
 
 /**
  * A service a server offers (PROTOCOL.md §3.1).
@@ -134,8 +141,7 @@ export type Service = Message<"culvert.tip.v1.Service"> & {
  * Describes the message culvert.tip.v1.Service.
  * Use `create(ServiceSchema)` to create a new message.
  */
-export const ServiceSchema: GenMessage<Service> = /*@__PURE__*/
-  messageDesc(file_tip, 2);
+export const ServiceSchema: GenMessage<Service> = /*@__PURE__*/ messageDesc(file_tip, 2);
 
 /**
  * A public name or port a server asks for: one of the two (PROTOCOL.md §3.8).
@@ -158,8 +164,7 @@ export type Expose = Message<"culvert.tip.v1.Expose"> & {
  * Describes the message culvert.tip.v1.Expose.
  * Use `create(ExposeSchema)` to create a new message.
  */
-export const ExposeSchema: GenMessage<Expose> = /*@__PURE__*/
-  messageDesc(file_tip, 3);
+export const ExposeSchema: GenMessage<Expose> = /*@__PURE__*/ messageDesc(file_tip, 3);
 
 /**
  * What the relay says of one Expose (PROTOCOL.md §3.8).
@@ -211,8 +216,7 @@ export type ExposeAnswer = Message<"culvert.tip.v1.ExposeAnswer"> & {
  * Describes the message culvert.tip.v1.ExposeAnswer.
  * Use `create(ExposeAnswerSchema)` to create a new message.
  */
-export const ExposeAnswerSchema: GenMessage<ExposeAnswer> = /*@__PURE__*/
-  messageDesc(file_tip, 4);
+export const ExposeAnswerSchema: GenMessage<ExposeAnswer> = /*@__PURE__*/ messageDesc(file_tip, 4);
 
 /**
  * Where a connection came in that no client asked for (PROTOCOL.md §3.9).
@@ -221,7 +225,7 @@ export const ExposeAnswerSchema: GenMessage<ExposeAnswer> = /*@__PURE__*/
  */
 export type PublicOffer = Message<"culvert.tip.v1.PublicOffer"> & {
   /**
-   * https, http or tcp.
+   * https (TLS as the client sent it), http (in clear) or tcp.
    *
    * @generated from field: string service = 1;
    */
@@ -266,7 +270,7 @@ export type PublicOffer = Message<"culvert.tip.v1.PublicOffer"> & {
   localAddress: string;
 
   /**
-   * The relay ended TLS: what follows is the plain text.
+   * The client came by TLS, which the relay ended.
    *
    * @generated from field: bool tls_ended = 8;
    */
@@ -277,8 +281,7 @@ export type PublicOffer = Message<"culvert.tip.v1.PublicOffer"> & {
  * Describes the message culvert.tip.v1.PublicOffer.
  * Use `create(PublicOfferSchema)` to create a new message.
  */
-export const PublicOfferSchema: GenMessage<PublicOffer> = /*@__PURE__*/
-  messageDesc(file_tip, 5);
+export const PublicOfferSchema: GenMessage<PublicOffer> = /*@__PURE__*/ messageDesc(file_tip, 5);
 
 /**
  * P3 -> P2 or P4 (PROTOCOL.md §3.2).
@@ -323,8 +326,7 @@ export type AttachAnswer = Message<"culvert.tip.v1.AttachAnswer"> & {
  * Describes the message culvert.tip.v1.AttachAnswer.
  * Use `create(AttachAnswerSchema)` to create a new message.
  */
-export const AttachAnswerSchema: GenMessage<AttachAnswer> = /*@__PURE__*/
-  messageDesc(file_tip, 6);
+export const AttachAnswerSchema: GenMessage<AttachAnswer> = /*@__PURE__*/ messageDesc(file_tip, 6);
 
 /**
  * P2 -> P3, outer layer (PROTOCOL.md §3.3).
@@ -364,8 +366,7 @@ export type Connect = Message<"culvert.tip.v1.Connect"> & {
  * Describes the message culvert.tip.v1.Connect.
  * Use `create(ConnectSchema)` to create a new message.
  */
-export const ConnectSchema: GenMessage<Connect> = /*@__PURE__*/
-  messageDesc(file_tip, 7);
+export const ConnectSchema: GenMessage<Connect> = /*@__PURE__*/ messageDesc(file_tip, 7);
 
 /**
  * P3 -> P4, outer layer (PROTOCOL.md §3.4).
@@ -417,8 +418,7 @@ export type Offer = Message<"culvert.tip.v1.Offer"> & {
  * Describes the message culvert.tip.v1.Offer.
  * Use `create(OfferSchema)` to create a new message.
  */
-export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
-  messageDesc(file_tip, 8);
+export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/ messageDesc(file_tip, 8);
 
 /**
  * P4 -> P3 -> P2, outer layer (PROTOCOL.md §3.5).
@@ -453,8 +453,7 @@ export type Answer = Message<"culvert.tip.v1.Answer"> & {
  * Describes the message culvert.tip.v1.Answer.
  * Use `create(AnswerSchema)` to create a new message.
  */
-export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_tip, 9);
+export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/ messageDesc(file_tip, 9);
 
 /**
  * P2 -> P4, inner layer, opaque to P3 (PROTOCOL.md §3.6).
@@ -482,8 +481,7 @@ export type Forward = Message<"culvert.tip.v1.Forward"> & {
  * Describes the message culvert.tip.v1.Forward.
  * Use `create(ForwardSchema)` to create a new message.
  */
-export const ForwardSchema: GenMessage<Forward> = /*@__PURE__*/
-  messageDesc(file_tip, 10);
+export const ForwardSchema: GenMessage<Forward> = /*@__PURE__*/ messageDesc(file_tip, 10);
 
 /**
  * P4 -> P2, inner layer, opaque to P3 (PROTOCOL.md §3.7).
@@ -511,6 +509,6 @@ export type ForwardAnswer = Message<"culvert.tip.v1.ForwardAnswer"> & {
  * Describes the message culvert.tip.v1.ForwardAnswer.
  * Use `create(ForwardAnswerSchema)` to create a new message.
  */
-export const ForwardAnswerSchema: GenMessage<ForwardAnswer> = /*@__PURE__*/
+export const ForwardAnswerSchema: GenMessage<ForwardAnswer> =
+  /*@__PURE__*/
   messageDesc(file_tip, 11);
-
