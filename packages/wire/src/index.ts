@@ -26,3 +26,4 @@ export type {
   Tip,
 } from "./tip.ts";
 export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";
+export * from "./mproxy/index.ts";
