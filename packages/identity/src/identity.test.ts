@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import {
   parsePeerId,
   peerIdOfPublicKey,
   privateKeyToProtobuf,
+  publicKeyOfPeerId,
   writeIdentityFile,
 } from "./index.ts";
 
@@ -31,6 +32,14 @@ async function configError(promise: Promise<unknown>): Promise<ConfigError> {
 }
 
 describe("peer ids", () => {
+  it("give back the public key they were made of", () => {
+    const { peerId, privateKey } = generateIdentity();
+    const text = Buffer.from("said by that peer");
+    const signature = sign(null, text, privateKey);
+    expect(verify(null, text, publicKeyOfPeerId(peerId), signature)).toBe(true);
+    expect(verify(null, text, publicKeyOfPeerId(generateIdentity().peerId), signature)).toBe(false);
+  });
+
   it("have the known form of a known key", () => {
     // The private key of github.com/libp2p/specs, peer-ids/peer-ids.md, section "Test vectors" (Ed25519): header, then 64 bytes.
     const protobuf = Buffer.from(
