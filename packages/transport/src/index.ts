@@ -33,3 +33,17 @@ export {
 export type { Session, SessionStats } from "./session.ts";
 export { readTip, writeTip, type ReadTipOptions } from "./tip-io.ts";
 export type { Carrier, CarrierHandlers } from "./mproxy/carrier.ts";
+export type {
+  ConnectionHandler,
+  ConnectionMeta,
+  Tunnel,
+  TunnelAgreement,
+  TunnelControl,
+  TunnelDeps,
+  TunnelDialect,
+  TunnelDropReason,
+  TunnelOptions,
+  TunnelSettings,
+  TunnelStats,
+} from "./mproxy/tunnel-api.ts";
+export { tunnelDefaults } from "./mproxy/tunnel-defaults.ts";
