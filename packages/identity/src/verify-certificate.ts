@@ -1,9 +1,10 @@
-import { createPublicKey, verify, X509Certificate } from "node:crypto";
+import { verify, X509Certificate } from "node:crypto";
 import { errorText, TransportError } from "@culvert/runtime";
 import { derContent, derElements, DerTag, type DerElement } from "./der.ts";
 import { decodeSignedKey, libp2pExtensionOidDer, signedMessage } from "./libp2p-extension.ts";
 import { peerIdOfPublicKey, type PeerId } from "./peer-id.ts";
 import { publicKeyFromProtobuf } from "./protobuf.ts";
+import { publicKeyObject } from "./public-key-object.ts";
 
 /**
  * Proves whose certificate this is: it is valid now (give or take `clockSkewMs`), signs itself, and carries a libp2p
@@ -38,12 +39,7 @@ function verifyOrThrow(der: Uint8Array, wallNowMs: number): PeerId {
   const { publicKeyProtobuf, signature } = decodeSignedKey(signedKeyDer);
   const hostKey = publicKeyFromProtobuf(publicKeyProtobuf);
   if (hostKey === undefined) throw new Error("its host key is not an Ed25519 key");
-  const hostKeyObject = createPublicKey({
-    key: Buffer.concat([ed25519SpkiHeader, hostKey]),
-    format: "der",
-    type: "spki",
-  });
-  if (!verify(null, signedMessage(spkiDer), hostKeyObject, signature)) {
+  if (!verify(null, signedMessage(spkiDer), publicKeyObject(hostKey), signature)) {
     throw new Error("its host key did not sign it");
   }
   return peerIdOfPublicKey(hostKey);
@@ -122,5 +118,3 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 
 /** Far above what any key type needs: an RSA-4096 certificate has about 1,400 bytes. */
 const maxCertificateBytes = 4096;
-/** SubjectPublicKeyInfo of Ed25519 up to the 32 bytes of the key (RFC 8410 §4). */
-const ed25519SpkiHeader = Buffer.from("302a300506032b6570032100", "hex");
