@@ -24,3 +24,8 @@ export {
 } from "./session/session-compliance.ts";
 export { VirtualClock } from "./virtual-clock.ts";
 export { waitUntil, within, type WaitOptions } from "./wait-until.ts";
+export {
+  memoryCarrierPair,
+  type MemoryCarrier,
+  type MemoryCarrierOptions,
+} from "./mproxy/memory-carrier.ts";
