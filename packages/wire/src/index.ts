@@ -6,6 +6,12 @@ export {
   encodeForward,
   encodeForwardAnswer,
 } from "./forward.ts";
+export { hostOf, hostOfAuthority, type Host } from "./http/host.ts";
+export {
+  RequestHeadReader,
+  type RequestHead,
+  type RequestHeadLimits,
+} from "./http/request-head.ts";
 export { canonicalIpv6, isIpv4 } from "./ip-address.ts";
 export { parseName } from "./name.ts";
 export { coversPublicName, parsePublicName } from "./public-name.ts";
@@ -27,3 +33,4 @@ export type {
 } from "./tip.ts";
 export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";
 export * from "./mproxy/index.ts";
+export { ClientHelloReader, type ClientHello, type ClientHelloLimits } from "./tls/client-hello.ts";
