@@ -18,3 +18,15 @@ export {
 export { PortTable, type OpenPort, type OpenPublicPort } from "./web/port-table.ts";
 export type { PublicAddress, PublicConnection, PublicDevice } from "./web/public-device.ts";
 export type { Page, PageHandler, UpgradeHandler } from "./web/upgrade-handler.ts";
+export { mintPeerToken, mintToken, type TokenRequest } from "./telebit/mint-token.ts";
+export { createSecretFile, loadSecretFile } from "./telebit/secret-file.ts";
+export {
+  readScope,
+  type PortRange,
+  type ScopeVerdict,
+  type TelebitFault,
+  type TelebitFaultCode,
+  type TelebitPolicy,
+  type TelebitScope,
+} from "./telebit/telebit-scope.ts";
+export { TokenVerifier, type TokenTrust, type TokenVerdict } from "./telebit/token-verifier.ts";
