@@ -1,12 +1,19 @@
-import type { PeerId } from "@culvert/identity";
 import type { Millis } from "@culvert/runtime";
 import type { HostPort } from "./address-kinds.ts";
 import { clientSchema } from "./client-schema.ts";
 import { checkListeners, checkQuic, checkReconnect } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
+import { relayTarget, type ReconnectConfig, type RelayTarget } from "./dialing-schema.ts";
 import type { ForwardConfig } from "./forward-kinds.ts";
 import { load, type Sources } from "./load.ts";
 import type { Secret } from "./secret.ts";
+import {
+  checkTransports,
+  checkWss,
+  wssSettings,
+  type TransportName,
+  type WssSettings,
+} from "./transport-schema.ts";
 
 /** A local proxy that a client offers: SOCKS5 or HTTP. */
 export interface ProxyConfig {
@@ -22,7 +29,9 @@ export interface ClientConfig {
   readonly file: string;
   readonly name: string;
   readonly identity: { readonly keyFile: string };
-  readonly relay: { readonly address: HostPort; readonly id: PeerId };
+  readonly relay: RelayTarget;
+  /** What may carry the session; not empty. */
+  readonly transports: readonly TransportName[];
   readonly forwards: readonly ForwardConfig[];
   readonly socks: ProxyConfig | undefined;
   readonly httpProxy: ProxyConfig | undefined;
@@ -31,8 +40,9 @@ export interface ClientConfig {
   readonly admin: { readonly listen: HostPort | undefined };
   readonly control: { readonly socket: string };
   readonly quic: QuicConfig;
+  readonly wss: WssSettings;
   readonly limits: { readonly connections: number };
-  readonly reconnect: { readonly first: Millis; readonly cap: Millis };
+  readonly reconnect: ReconnectConfig;
   readonly drain: Millis;
   readonly log: LogConfig;
   /** The whole of it in the file's words, secrets redacted. */
@@ -48,7 +58,11 @@ export function loadClientConfig(sources: Sources): ClientConfig {
     "client",
     clientSchema(sources.file),
     sources,
-    ({ forwards = [], socks, httpProxy, admin, quic, reconnect }, root, problems) => {
+    (
+      { forwards = [], socks, httpProxy, admin, quic, wss, reconnect, transports },
+      root,
+      problems,
+    ) => {
       checkListeners([
         ...(problems.touch("forwards") ? [] : forwards).map(({ listen }, index) => ({
           address: listen,
@@ -59,14 +73,18 @@ export function loadClientConfig(sources: Sources): ClientConfig {
         { address: admin.listen, place: root.key("admin").key("listen") },
       ]);
       checkQuic(quic, root.key("quic"));
+      checkWss(wss, root.key("wss"));
       checkReconnect(reconnect, root.key("reconnect"));
+      checkTransports(transports, root.key("transports"));
     },
   );
   return Object.freeze({
     ...values,
     role: "client",
     file,
+    relay: relayTarget(values.relay),
     quic: quicConfig(values.quic),
+    wss: wssSettings(values.wss, values.quic),
     socks: proxy(values.socks),
     httpProxy: proxy(values.httpProxy),
     effective,

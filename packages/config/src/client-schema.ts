@@ -1,16 +1,12 @@
 import { tcpListenKind } from "./address-kinds.ts";
 import { listOf, mapOf } from "./collection-kinds.ts";
-import {
-  commonSchema,
-  dialingSchema,
-  limitKind,
-  quicSchema,
-  waitDuration,
-} from "./common-schema.ts";
+import { commonSchema, limitKind, quicSchema, waitDuration } from "./common-schema.ts";
 import { configDefaults } from "./defaults.ts";
+import { dialingSchema } from "./dialing-schema.ts";
 import { forwardKind, nameKind, userNameKind } from "./forward-kinds.ts";
 import { optional, required, withDefault } from "./kind.ts";
 import { orOff, secretKind } from "./scalar-kinds.ts";
+import { clientTransports } from "./transport-schema.ts";
 
 /** The keys of a client proxy's configuration. */
 export function clientSchema(file: string) {
@@ -18,6 +14,7 @@ export function clientSchema(file: string) {
     ...commonSchema("client", file),
     ...dialingSchema(),
     name: required(nameKind, "The name under which the relay knows this client."),
+    transports: clientTransports(),
     forwards: withDefault(
       listOf(forwardKind, 1_000),
       "[]",

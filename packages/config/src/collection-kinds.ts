@@ -50,10 +50,10 @@ export function mapOf<T>(
   };
 }
 
-/** The kinds of an entry's keys; each key is required. */
+/** The kinds of an entry's keys; each is required unless its kind says what leaving it out means. */
 export type EntryShape<T> = { readonly [K in keyof T]: Kind<T[K]> };
 
-/** A mapping with fixed keys, all required. As text: a JSON object. */
+/** A mapping with fixed keys. As text: a JSON object. */
 export function entryOf<T extends object>(shape: EntryShape<T>): Kind<T> {
   const keys = Object.keys(shape) as (keyof T & string)[];
   const expected = `a mapping with ${keys.join(", ")}`;
@@ -69,13 +69,18 @@ export function entryOf<T extends object>(shape: EntryShape<T>): Kind<T> {
       const values: Partial<T> = {};
       let whole = true;
       for (const key of keys) {
-        const value = place.key(key).attempt((at) => readKey(shape[key], raw[key], at));
-        if (value === undefined) whole = false;
-        else values[key] = value;
+        const read = place.key(key).attempt((at) => [readKey(shape[key], raw[key], at)] as const);
+        if (read === undefined) whole = false;
+        else [values[key]] = read;
       }
       return whole ? Object.freeze(values as T) : place.leave();
     },
-    print: (value) => Object.fromEntries(keys.map((key) => [key, shape[key].print(value[key])])),
+    print: (value) =>
+      Object.fromEntries(
+        keys
+          .map((key) => [key, shape[key].print(value[key])] as const)
+          .filter(([, printed]) => printed !== undefined),
+      ),
   };
 }
 
@@ -85,8 +90,10 @@ export function isMapping(value: unknown): value is Readonly<Record<string, unkn
 }
 
 function readKey<T>(kind: Kind<T>, raw: unknown, place: Place): T {
-  if (raw === undefined || raw === null) return place.reject(`is required: ${kind.expected}`);
-  return kind.parse(raw, place);
+  if (raw !== undefined && raw !== null) return kind.parse(raw, place);
+  return kind.absent === undefined
+    ? place.reject(`is required: ${kind.expected}`)
+    : kind.absent.value;
 }
 
 function listFromText(text: string, place: Place): unknown {

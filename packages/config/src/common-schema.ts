@@ -2,7 +2,6 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { largestDatagramBytes, quicDefaults, type QuicSettings } from "@culvert/quic";
 import { errorText, millis, type Millis } from "@culvert/runtime";
 import { logLevels, statusAddress, type LogFormat, type LogLevel } from "@culvert/telemetry";
-import { dialKind } from "./address-kinds.ts";
 import { configDefaults } from "./defaults.ts";
 import { optional, required, withDefault, type Field, type Kind, type ValuesOf } from "./kind.ts";
 import {
@@ -12,7 +11,6 @@ import {
   durationKind,
   orAuto,
   pathKind,
-  peerIdKind,
   sizeKind,
 } from "./scalar-kinds.ts";
 
@@ -77,28 +75,6 @@ export function commonSchema(role: Role, file: string) {
         choiceKind<LogFormat>(["auto", "pretty", "json"]),
         configDefaults.logFormat,
         "pretty for eyes, json for machines; auto is pretty on a terminal.",
-      ),
-    },
-  };
-}
-
-/** The keys of the two daemons that dial a relay. */
-export function dialingSchema() {
-  return {
-    relay: {
-      address: required(dialKind, "Where the relay is."),
-      id: required(peerIdKind, "The relay's peer id; no other relay is accepted."),
-    },
-    reconnect: {
-      first: withDefault(
-        waitDuration,
-        configDefaults.reconnectFirst,
-        "The wait before the first new attempt; it doubles with each, with jitter.",
-      ),
-      cap: withDefault(
-        waitDuration,
-        configDefaults.reconnectCap,
-        "The longest wait between attempts.",
       ),
     },
   };

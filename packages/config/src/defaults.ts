@@ -23,6 +23,18 @@ export const configDefaults = {
   relayConnectTimeout: "15s",
   // Above the relay's, for the same reason.
   clientConnectTimeout: "20s",
+  // QUIC where UDP passes; WebSocket on port 443 passes nearly everywhere else.
+  transports: "quic wss",
+  // Connections that began by WebSocket end there, however long a person's shell stays open; a day bounds what is forgotten.
+  moveDrain: "24h",
+  // One TCP stream carries them all, so a window beyond bandwidth x delay of one connection buys nothing: 80 Mbit/s at 100 ms.
+  wssStreamWindow: "1MiB",
+  wssSessionWindow: "64MiB",
+  acmeDirectory: "https://acme-v02.api.letsencrypt.org/directory",
+  acmeStateDir: "acme",
+  // What QUIC bounds its handshakes to.
+  webHandshakes: String(quicDefaults.maxHalfOpen),
+  publicConnections: "10000",
   tipDeadline: "5s",
   sessions: "10000",
   transientSessionsPerPeer: "16",

@@ -23,7 +23,7 @@ export function detectRole(file: string): Role {
 const roles: readonly Role[] = ["relay", "server", "client"];
 
 const ownKeys: Readonly<Record<Role, readonly string[]>> = {
-  relay: ["peers", "grants", "listen"],
-  server: ["services", "allow"],
+  relay: ["peers", "grants", "listen", "web", "public"],
+  server: ["services", "allow", "expose"],
   client: ["forwards", "socks", "httpProxy"],
 };

@@ -11,6 +11,18 @@ export interface Kind<T> {
   parse(raw: unknown, place: Place): T;
   /** The value as a file would say it, secrets redacted. */
   print(value: T): unknown;
+  /** Of an entry's key: what it means to leave it out; without it the key must be given. */
+  readonly absent?: { readonly value: T };
+}
+
+/** The kind of an entry's key that may be left out, with what it means then. */
+export function absentAs<T>(value: T, kind: Kind<T>): Kind<T> {
+  return { ...kind, absent: { value } };
+}
+
+/** The kind of an entry's key that may be left out and then has no value. */
+export function absentAsNone<T>(kind: Kind<T>): Kind<T | undefined> {
+  return { ...maybe(kind), absent: { value: undefined } };
 }
 
 /** One key of a configuration. */
@@ -46,12 +58,7 @@ export function withDefault<T>(kind: Kind<T>, text: string, doc: string): Field<
 
 /** A key that may be left out and then has no value. */
 export function optional<T>(kind: Kind<T>, doc: string): Field<T | undefined> {
-  const maybe: Kind<T | undefined> = {
-    expected: kind.expected,
-    parse: (raw, place) => kind.parse(raw, place),
-    print: (value) => (value === undefined ? undefined : kind.print(value)),
-  };
-  return { field: true, doc, kind: maybe, default: undefined, required: false };
+  return { field: true, doc, kind: maybe(kind), default: undefined, required: false };
 }
 
 /** Whether an entry of a section is a key, not a section. */
@@ -65,4 +72,12 @@ export function* pathsOf(schema: Section, prefix = ""): Generator<string> {
     if (isField(entry)) yield prefix + key;
     else yield* pathsOf(entry, `${prefix}${key}.`);
   }
+}
+
+function maybe<T>(kind: Kind<T>): Kind<T | undefined> {
+  return {
+    expected: kind.expected,
+    parse: (raw, place) => kind.parse(raw, place),
+    print: (value) => (value === undefined ? undefined : kind.print(value)),
+  };
 }

@@ -87,7 +87,7 @@ describe("sound configurations", () => {
       { host: "fd00::", prefixBits: 64, ports: [{ first: 22, last: 22 }] },
       { host: "printer.lan", ports: [{ first: 1, last: 65_535 }] },
     ]);
-    expect(config.reconnect).toEqual({ first: 50, cap: 5000 });
+    expect(config.reconnect).toEqual({ first: 50, cap: 5000, moveDrain: 86_400_000 });
   });
 
   test("a client's forwards may be mappings or texts", () => {
@@ -103,6 +103,88 @@ describe("sound configurations", () => {
     expect(config.httpProxy).toEqual({
       listen: { host: "127.0.0.1", port: 3128 },
       users: new Map(),
+    });
+  });
+
+  test("what a relay shows the internet is parsed, and its names are lower case", () => {
+    const config = loadRelayConfig({ file: join(fixtures, "valid/relay-public.yaml") });
+    expect(config).toMatchObject({
+      listen: [],
+      wss: { streamWindowBytes: 2 ** 18, sessionWindowBytes: 2 ** 23, keepAlive: 1000 },
+      web: {
+        https: [
+          { host: "0.0.0.0", port: 443 },
+          { host: "::", port: 443 },
+        ],
+        certificates: [{ certFile: join(fixtures, "valid/tls/cert.pem") }],
+        acme: { email: "admin@example.com", stateDir: join(fixtures, "valid/acme-state") },
+        maxHandshakes: 64,
+      },
+      public: {
+        names: [
+          { names: ["app.example.com", "*.box.example.com"], tls: "pass", http: "forward" },
+          { server: "other-box" },
+          { names: ["plain.example.com"], tls: "end", http: "redirect" },
+        ],
+        ports: [
+          { server: "lan-box", listen: { host: "0.0.0.0", port: 2222 }, service: "ssh" },
+          { service: undefined },
+        ],
+      },
+      telebit: {
+        secretFile: join(fixtures, "valid/telebit.secret"),
+        ports: [
+          { first: 20_000, last: 20_999 },
+          { first: 22_022, last: 22_022 },
+        ],
+      },
+    });
+    const bare = loadRelayConfig({ file: join(fixtures, "valid/relay-minimal.json") });
+    expect(bare.web).toMatchObject({ https: [], http: [], plain: [], acme: undefined });
+    expect(bare.telebit).toBeUndefined();
+    expect(config.effective["public"]).toMatchObject({
+      ports: [{ service: "ssh" }, { server: "lan-box", listen: "0.0.0.0:2223" }],
+    });
+  });
+
+  test("a server exposes names and ports, and has a Telebit relay besides its own or alone", () => {
+    const config = loadServerConfig({ file: join(fixtures, "valid/server-public.yaml") });
+    expect(config.transports).toEqual(["wss"]);
+    expect(config.relay).toMatchObject({
+      wss: { host: "relay.example.org", port: 8443 },
+      behindProxy: true,
+      caFile: join(fixtures, "valid/tls/ca.pem"),
+      proxy: { kind: "http", address: { host: "proxy.lan", port: 3128 } },
+    });
+    expect(config.expose).toMatchObject([
+      { name: "app.example.com", to: { host: "127.0.0.1", port: 3000 }, tls: "relay" },
+      { tls: "pass", proxyProtocol: "v2", forwardedFor: false },
+      { tls: "local", to: { host: "::1" }, keyFile: join(fixtures, "valid/tls/k.pem") },
+      { port: 2222, to: { kind: "service", name: "ssh" }, forwardedFor: true },
+    ]);
+    expect(config.telebit).toMatchObject({
+      relay: { protocol: "https", address: { host: "telebit.example.com", port: 443 } },
+      ssh: { kind: "service", name: "ssh" },
+    });
+    expect(config.reconnect.moveDrain).toBe(3_600_000);
+    const { proxy } = config.relay!;
+    expect(proxy.kind === "http" && proxy.credentials?.reveal()).toBe("user:hunter2");
+    expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toContain("hunter2");
+
+    const alone = loadServerConfig({ file: join(fixtures, "valid/server-telebit.yaml") });
+    expect(alone).toMatchObject({ relay: undefined, transports: [] });
+    expect(alone.telebit?.relay.address).toEqual({ host: "2001:db8::7", port: 8443 });
+  });
+
+  test("the relay takes WebSocket on port 443 of its host unless the file says where", () => {
+    const config = loadClientConfig({
+      file: join(fixtures, "valid/client-with-empty-sections.yaml"),
+    });
+    expect(config.transports).toEqual(["quic", "wss"]);
+    expect(config.relay).toMatchObject({
+      wss: { host: "127.0.0.1", port: 443 },
+      behindProxy: false,
+      proxy: { kind: "environment" },
     });
   });
 

@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), "culvert-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const base: Readonly<Record<Role, Readonly<Record<string, unknown>>>> = {
-  relay: { identity: { keyFile: "k" } },
+  relay: { identity: { keyFile: "k" }, web: { plain: ["127.0.0.1:0"] } },
   server: { identity: { keyFile: "k" }, name: "s", relay: { address: "127.0.0.1:1", id } },
   client: { identity: { keyFile: "k" }, name: "c", relay: { address: "127.0.0.1:1", id } },
 };
@@ -116,18 +116,18 @@ describe.each(roles)("every key of a %s, wrong in turn", (role) => {
   });
 
   test.each(keys.map(({ path }) => path))("a misspelt %s is refused with a suggestion", (path) => {
-    const misspelt = `${path}z`;
-    const problems = problemsWith(role, misspelt, "x", path);
     const last = path.slice(path.lastIndexOf(".") + 1);
+    const misspelt = `${path.slice(0, -last.length)}z${last}`;
+    const problems = problemsWith(role, misspelt, "x", path);
     const suggestion = problems.find((problem) => problem.path === misspelt);
     expect(suggestion?.text).toBe(`unknown key; did you mean ${last}?`);
   });
 
-  test.each(keys.map(({ path, variable }) => ({ path, variable })))(
+  test.each(keys.map(({ path, variable, expected }) => ({ path, variable, expected })))(
     "$variable sets $path",
-    ({ path, variable }) => {
+    ({ variable, expected }) => {
       const env = { [variable]: "\u0001" };
-      const isPath = path === "identity.keyFile" || path === "control.socket";
+      const isPath = /^a path\b/.test(expected);
       const load = () => loadConfig(role, { file: write(base[role]), env });
       if (isPath) expect(JSON.stringify(load().effective)).toContain("\\u0001");
       else expect(load).toThrow(variable);

@@ -21,6 +21,13 @@ export class Problems {
     this.#list.push({ path, text });
   }
 
+  /** What has been noted so far; later notes do not change it. */
+  snapshot(): Problems {
+    const copy = new Problems();
+    copy.#list.push(...this.#list);
+    return copy;
+  }
+
   /** Whether something is wrong at the path or below it. */
   touch(path: string): boolean {
     return this.#list.some(

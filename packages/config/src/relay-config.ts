@@ -1,10 +1,45 @@
 import type { Millis } from "@culvert/runtime";
 import type { HostPort } from "./address-kinds.ts";
-import { checkListeners, checkQuic } from "./cross-checks.ts";
+import { checkQuic } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
 import { load, type Sources } from "./load.ts";
 import type { Place } from "./place.ts";
 import { relaySchema, type GrantConfig, type PeerConfig } from "./relay-schema.ts";
+import type { PortRange } from "./rule-kinds.ts";
+import { checkWss, wssSettings, type WssSettings } from "./transport-schema.ts";
+import { checkAcme, checkPublic, checkRelayListeners } from "./web-checks.ts";
+import type { CertificateFiles, PublicNameConfig, PublicPortConfig } from "./web-schema.ts";
+
+/** The relay's TCP listeners and its certificates. */
+export interface WebConfig {
+  readonly https: readonly HostPort[];
+  readonly http: readonly HostPort[];
+  readonly plain: readonly HostPort[];
+  /** The relay's own DNS names. */
+  readonly names: readonly string[];
+  readonly certificates: readonly CertificateFiles[];
+  /** Undefined = off. */
+  readonly acme: AcmeConfig | undefined;
+  /** Connections that are not yet known to be for anybody, over all listeners. */
+  readonly maxHandshakes: number;
+}
+
+/** Where certificates come from by ACME (RFC 8555). */
+export interface AcmeConfig {
+  /** The URL of the directory. */
+  readonly directory: string;
+  readonly email: string | undefined;
+  /** Absolute. */
+  readonly stateDir: string;
+}
+
+/** A relay that serves Telebit devices. */
+export interface TelebitRelayConfig {
+  /** Absolute. */
+  readonly secretFile: string;
+  readonly domains: readonly string[];
+  readonly ports: readonly PortRange[];
+}
 
 /** The complete configuration of a relay; frozen. */
 export interface RelayConfig {
@@ -19,11 +54,20 @@ export interface RelayConfig {
   readonly admin: { readonly listen: HostPort | undefined };
   readonly control: { readonly socket: string };
   readonly quic: QuicConfig;
+  readonly wss: WssSettings;
+  readonly web: WebConfig;
+  readonly public: {
+    readonly names: readonly PublicNameConfig[];
+    readonly ports: readonly PublicPortConfig[];
+  };
+  /** The relay as a Telebit relay; undefined = off. */
+  readonly telebit: TelebitRelayConfig | undefined;
   readonly limits: {
     readonly sessions: number;
     readonly transientSessionsPerPeer: number;
     readonly connectionsPerClient: number;
     readonly connectionsPerServer: number;
+    readonly publicConnections: number;
     readonly tipDeadline: Millis;
     readonly connectTimeout: Millis;
   };
@@ -42,27 +86,31 @@ export function loadRelayConfig(sources: Sources): RelayConfig {
     "relay",
     relaySchema(sources.file),
     sources,
-    ({ peers = [], grants = [], listen = [], quic }, root, problems) => {
+    (sound, root, problems) => {
+      const parsed = problems.snapshot();
+      const { peers = [], grants = [], quic, wss } = sound;
       // Where an entry is unsound the others have moved, and what is said of them would mislead.
       if (!problems.touch("peers")) {
         checkPeers(peers, root);
         if (!problems.touch("grants")) checkGrants(peers, grants, root);
       }
-      if (!problems.touch("listen")) {
-        checkListeners(
-          listen.map((address, index) => ({ address, place: root.key("listen").entry(index) })),
-        );
-        if (listen.length === 0)
-          root.key("listen").note("expected at least one address, found none");
-      }
+      checkRelayListeners(sound, root, parsed);
+      if (!parsed.touch("peers")) checkPublic(sound, root, parsed);
+      checkAcme(sound, root, parsed);
       checkQuic(quic, root.key("quic"));
+      checkWss(wss, root.key("wss"));
     },
   );
+  const { agreeTos, ...acme } = values.web.acme;
+  const { secretFile, domains, ports = [] } = values.telebit;
   return Object.freeze({
     ...values,
     role: "relay",
     file,
     quic: quicConfig(values.quic),
+    wss: wssSettings(values.wss, values.quic),
+    web: Object.freeze({ ...values.web, acme: agreeTos ? Object.freeze(acme) : undefined }),
+    telebit: secretFile === undefined ? undefined : Object.freeze({ secretFile, domains, ports }),
     effective,
   });
 }

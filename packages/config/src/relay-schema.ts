@@ -7,6 +7,8 @@ import { nameKind } from "./forward-kinds.ts";
 import { withDefault, type Kind } from "./kind.ts";
 import { grantServiceKind } from "./rule-kinds.ts";
 import { choiceKind, countKind, orOff, peerIdKind } from "./scalar-kinds.ts";
+import { wssSchema } from "./transport-schema.ts";
+import { publicSchema, telebitRelaySchema, webSchema } from "./web-schema.ts";
 
 /** A peer that the relay knows. */
 export interface PeerConfig {
@@ -57,6 +59,10 @@ export function relaySchema(file: string) {
       ),
     },
     quic: quicListenerSchema(),
+    wss: wssSchema(),
+    web: webSchema(),
+    public: publicSchema(),
+    telebit: telebitRelaySchema(),
     limits: {
       sessions: withDefault(limitKind, configDefaults.sessions, "Sessions in all."),
       transientSessionsPerPeer: withDefault(
@@ -73,6 +79,11 @@ export function relaySchema(file: string) {
         limitKind,
         configDefaults.connections,
         "Forwarded connections to one server.",
+      ),
+      publicConnections: withDefault(
+        limitKind,
+        configDefaults.publicConnections,
+        "Connections from the internet to public names and ports, in all.",
       ),
       tipDeadline: withDefault(
         waitDuration,

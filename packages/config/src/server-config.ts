@@ -1,12 +1,32 @@
-import type { PeerId } from "@culvert/identity";
 import type { Millis } from "@culvert/runtime";
 import type { HostPort } from "./address-kinds.ts";
 import { checkQuic, checkReconnect } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
+import { checkServer } from "./server-checks.ts";
+import { relayTarget, type ReconnectConfig, type RelayTarget } from "./dialing-schema.ts";
+import type { ExposeConfig, ExposeTarget, TelebitRelayAddress } from "./expose-kinds.ts";
 import type { ServiceTarget } from "./forward-kinds.ts";
 import { load, type Sources } from "./load.ts";
 import type { AllowRule } from "./rule-kinds.ts";
 import { serverSchema } from "./server-schema.ts";
+import {
+  checkTransports,
+  checkWss,
+  wssSettings,
+  type TransportName,
+  type WssSettings,
+} from "./transport-schema.ts";
+
+/** A server as the device of a Telebit relay. */
+export interface TelebitDeviceConfig {
+  readonly relay: TelebitRelayAddress;
+  /** Absolute. */
+  readonly tokenFile: string;
+  /** PEM file of trusted certificates, absolute; undefined = the system's. */
+  readonly caFile: string | undefined;
+  /** Where ssh goes that is found inside TLS or on a public port. */
+  readonly ssh: ExposeTarget | undefined;
+}
 
 /** The complete configuration of an end-server proxy; frozen. */
 export interface ServerConfig {
@@ -15,16 +35,23 @@ export interface ServerConfig {
   readonly file: string;
   readonly name: string;
   readonly identity: { readonly keyFile: string };
-  readonly relay: { readonly address: HostPort; readonly id: PeerId };
+  /** The relay of ours; undefined where the server is the device of a Telebit relay alone. */
+  readonly relay: RelayTarget | undefined;
+  /** What may carry the session to the relay of ours; empty exactly where there is none. */
+  readonly transports: readonly TransportName[];
+  /** The Telebit relay to attach to, or undefined. */
+  readonly telebit: TelebitDeviceConfig | undefined;
   readonly services: ReadonlyMap<string, ServiceTarget>;
   readonly allow: readonly AllowRule[];
+  readonly expose: readonly ExposeConfig[];
   readonly connectTimeout: Millis;
   /** `listen` undefined = no admin server. */
   readonly admin: { readonly listen: HostPort | undefined };
   readonly control: { readonly socket: string };
   readonly quic: QuicConfig;
+  readonly wss: WssSettings;
   readonly limits: { readonly connections: number };
-  readonly reconnect: { readonly first: Millis; readonly cap: Millis };
+  readonly reconnect: ReconnectConfig;
   readonly drain: Millis;
   readonly log: LogConfig;
   /** The whole of it in the file's words, secrets redacted. */
@@ -40,16 +67,31 @@ export function loadServerConfig(sources: Sources): ServerConfig {
     "server",
     serverSchema(sources.file),
     sources,
-    ({ quic, reconnect }, root) => {
-      checkQuic(quic, root.key("quic"));
-      checkReconnect(reconnect, root.key("reconnect"));
+    (sound, root, problems) => {
+      checkQuic(sound.quic, root.key("quic"));
+      checkWss(sound.wss, root.key("wss"));
+      checkReconnect(sound.reconnect, root.key("reconnect"));
+      checkTransports(sound.transports, root.key("transports"));
+      checkServer(sound, root, problems);
     },
   );
+  const { address, id, ...byWebSocket } = values.relay;
+  const { relay, tokenFile, ...device } = values.telebit;
   return Object.freeze({
     ...values,
     role: "server",
     file,
+    transports: Object.freeze(values.transports.filter((name) => name !== "telebit")),
+    relay:
+      address === undefined || id === undefined
+        ? undefined
+        : relayTarget({ address, id, ...byWebSocket }),
+    telebit:
+      relay === undefined || tokenFile === undefined
+        ? undefined
+        : Object.freeze({ relay, tokenFile, ...device }),
     quic: quicConfig(values.quic),
+    wss: wssSettings(values.wss, values.quic),
     effective,
   });
 }

@@ -1,5 +1,10 @@
 import { lookup } from "node:dns/promises";
-import { formatHostPort, type ClientConfig, type ServerConfig } from "@culvert/config";
+import {
+  formatHostPort,
+  type ClientConfig,
+  type RelayTarget,
+  type ServerConfig,
+} from "@culvert/config";
 import { TransportError } from "@culvert/runtime";
 import {
   dialTimeoutDefault,
@@ -15,6 +20,9 @@ import type { DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
 
+/** The configuration of a daemon that has a relay of ours. */
+export type Dialing = (ClientConfig | ServerConfig) & { readonly relay: RelayTarget };
+
 /** How a link presents itself, besides what its configuration says. */
 export interface LinkParts {
   readonly services: readonly string[];
@@ -29,11 +37,7 @@ export interface LinkParts {
 }
 
 /** Makes the link to the relay of a client or server. */
-export function buildLink(
-  config: ClientConfig | ServerConfig,
-  context: DaemonContext,
-  parts: LinkParts,
-): RelayLink {
+export function buildLink(config: Dialing, context: DaemonContext, parts: LinkParts): RelayLink {
   const { clock, random, log, registry, identity } = context;
   const { role, relay, quic, reconnect } = config;
   const observer = linkObserver({

@@ -1,5 +1,6 @@
 import type { ServerConfig } from "@culvert/config";
 import { AllowList, EndServerMetrics, EndServerProxy, LocalExit } from "@culvert/end-server-proxy";
+import { ConfigError } from "@culvert/runtime";
 import { tipDefaults } from "@culvert/wire";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { buildLink, linkReasons } from "./dialing.ts";
@@ -7,6 +8,10 @@ import { buildLink, linkReasons } from "./dialing.ts";
 /** Puts together P4. */
 export function buildServer(config: ServerConfig, context: DaemonContext): Daemon {
   const { clock, log, registry } = context;
+  const { relay } = config;
+  if (relay === undefined) {
+    throw new ConfigError("bad_config", "transports: a session to a relay needs quic or wss");
+  }
   const allowList = new AllowList({ services: config.services, rules: config.allow });
   let announce: (text: string) => void;
   const ready = new Promise<string>((resolve) => (announce = resolve));
@@ -17,7 +22,7 @@ export function buildServer(config: ServerConfig, context: DaemonContext): Daemo
       metrics: new EndServerMetrics(registry),
       exit: new LocalExit({ clock }, { allowList, connectTimeout: config.connectTimeout }),
       link: (serve) =>
-        buildLink(config, context, {
+        buildLink({ ...config, relay }, context, {
           services: [...config.services.keys()],
           transient: false,
           serve,
