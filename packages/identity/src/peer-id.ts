@@ -48,11 +48,6 @@ export function peerIdOfPublicKey(raw32: Uint8Array): PeerId {
   ) as PeerId;
 }
 
-/** The raw Ed25519 public key of 32 bytes that a peer id holds. A new array. */
-export function publicKeyOfPeerId(peerId: PeerId): Uint8Array {
-  return base58.decode(peerId).slice(identityMultihash.length + publicKeyProtobufBytes - 32);
-}
-
 /** Multihash code 0x00 (identity) and the length of what follows: the 36 bytes of an Ed25519 public key protobuf. */
 const identityMultihash = [0x00, 0x24];
 /** Bounds the work of the quadratic base58 decoder; an RSA peer id, the longest in use, has 52 characters too. */

@@ -1,7 +1,7 @@
 import { sign, verify } from "node:crypto";
 import type { Identity } from "./identity.ts";
-import { publicKeyOfPeerId, type PeerId } from "./peer-id.ts";
-import { publicKeyObject } from "./public-key-object.ts";
+import type { PeerId } from "./peer-id.ts";
+import { publicKeyOfPeerId } from "./public-key-of-peer-id.ts";
 
 /**
  * What a signature is for: a constant that ends with a colon and holds no other, so that no label is the beginning of another and
@@ -28,8 +28,7 @@ export function verifyStatement(
 ): boolean {
   if (signature.length !== signatureBytes) return false;
   try {
-    const key = publicKeyObject(publicKeyOfPeerId(peerId));
-    return verify(null, statementBytes(statement), key, signature);
+    return verify(null, statementBytes(statement), publicKeyOfPeerId(peerId), signature);
   } catch {
     return false;
   }
