@@ -1,10 +1,16 @@
 import { millis, withDeadline, type Clock } from "@culvert/runtime";
 import { rateLimited, type Log } from "@culvert/telemetry";
 import { shutdownReason, type RelayLink, type Session } from "@culvert/transport";
+import type { AttachAnswer } from "@culvert/wire";
+import { ConnectionLedger } from "./connection-ledger.ts";
 import type { Exit } from "./exits/exit.ts";
 import type { EndServerMetrics } from "./metrics.ts";
 import { OfferDesk } from "./offer-desk.ts";
 import type { EndServerOptions } from "./options.ts";
+import type { PublicObserver } from "./public/exchange.ts";
+import type { ExposeRule } from "./public/expose-rule.ts";
+import { exposeStatuses } from "./public/expose-status.ts";
+import { PublicDesk, type PublicDeskDeps } from "./public/public-desk.ts";
 import { endServerStatus, type EndServerStatus } from "./status.ts";
 
 /** What an end-server proxy needs from outside. */
@@ -14,6 +20,10 @@ export interface EndServerDeps {
   readonly metrics: EndServerMetrics;
   /** Opens targets, and refuses those that are not allowed. */
   readonly exit: Exit;
+  /** Connects to the local service of an expose; needed where the options have any. */
+  readonly dialService?: PublicDeskDeps["dial"] | undefined;
+  /** Is told of public connections and their requests. */
+  readonly observer?: PublicObserver | undefined;
   /** Makes the link to the relay, which the proxy owns; `serve` takes each attached session's streams. */
   readonly link: (serve: (session: Session) => void) => RelayLink;
 }
@@ -23,13 +33,18 @@ export class EndServerProxy {
   readonly #deps: EndServerDeps;
   readonly #options: EndServerOptions;
   readonly #desk: OfferDesk;
+  readonly #ledger: ConnectionLedger;
+  readonly #exposes: readonly ExposeRule[];
   readonly #link: RelayLink;
 
   constructor(deps: EndServerDeps, options: EndServerOptions) {
     this.#deps = deps;
     this.#options = options;
     const log = rateLimited(deps.log, deps.clock, refusalRate);
-    this.#desk = new OfferDesk({ ...deps, log }, options);
+    this.#ledger = new ConnectionLedger(deps);
+    this.#exposes = options.exposes ?? [];
+    const parts = { ...deps, log, ledger: this.#ledger };
+    this.#desk = new OfferDesk({ ...parts, publicDesk: this.#publicDesk(parts) }, options);
     this.#link = deps.link((session) => void this.#serve(session));
   }
 
@@ -44,7 +59,8 @@ export class EndServerProxy {
       now: this.#deps.clock.now(),
       link: this.#link.state,
       exit: this.#deps.exit,
-      connections: this.#desk.live,
+      connections: this.#ledger.live,
+      exposes: this.#exposes,
     });
   }
 
@@ -62,8 +78,24 @@ export class EndServerProxy {
     return this.#link.stop(shutdownReason);
   }
 
+  #publicDesk(parts: Omit<PublicDeskDeps, "dial">): PublicDesk | undefined {
+    const dial = this.#deps.dialService;
+    if (dial === undefined || this.#exposes.length === 0) return undefined;
+    return new PublicDesk({ ...parts, dial }, this.#exposes);
+  }
+
   async #serve(session: Session): Promise<void> {
+    const { state } = this.#link;
+    if (state.kind === "attached" && state.session === session) this.#logExposes(state.answer);
     for await (const stream of session.streams) void this.#desk.serve(stream);
+  }
+
+  #logExposes(answer: AttachAnswer): void {
+    const { log } = this.#deps;
+    for (const { expose, state, text, url } of exposeStatuses(this.#exposes, answer)) {
+      if (state === "granted") log.info("server.expose.granted", { expose, url });
+      else log.warn("server.expose.refused", { expose, reason: text });
+    }
   }
 }
 

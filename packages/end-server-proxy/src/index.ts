@@ -1,4 +1,5 @@
 export * from "./exits/index.ts";
+export * from "./public/index.ts";
 export { EndServerProxy, type EndServerDeps } from "./end-server-proxy.ts";
 export { EndServerMetrics } from "./metrics.ts";
 export { endServerDefaults, type EndServerOptions } from "./options.ts";

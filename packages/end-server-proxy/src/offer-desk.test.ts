@@ -5,6 +5,7 @@ import { duplexPair, waitUntil, within } from "@culvert/testkit";
 import { readTip, writeTip } from "@culvert/transport";
 import { decodeForwardAnswer, encodeForward, Status, type Answer, type Offer } from "@culvert/wire";
 import { describe, expect, it } from "vitest";
+import { ConnectionLedger } from "./connection-ledger.ts";
 import { ExitError, type Exit } from "./exits/exit.ts";
 import { EndServerMetrics } from "./metrics.ts";
 import { OfferDesk } from "./offer-desk.ts";
@@ -38,11 +39,11 @@ function createDesk(exit?: Exit["connect"], maxConnections = 10): Desk {
     targets.push(theirs);
     return Promise.resolve(ours);
   };
+  const deps = { clock: systemClock, log: silentLog, metrics: new EndServerMetrics(registry) };
   const desk = new OfferDesk(
     {
-      clock: systemClock,
-      log: silentLog,
-      metrics: new EndServerMetrics(registry),
+      ...deps,
+      ledger: new ConnectionLedger(deps),
       exit: { connect: exit ?? connect, describe: () => [] },
     },
     { maxConnections, tipDeadline: millis(200), drainTimeout: millis(1_000) },

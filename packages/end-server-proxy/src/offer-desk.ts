@@ -6,8 +6,6 @@ import {
   WireError,
   type ByteStream,
   type Clock,
-  type Millis,
-  type SpliceProgress,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { answerAndEnd, readTip, writeTip } from "@culvert/transport";
@@ -19,23 +17,14 @@ import {
   statusOfError,
   type Answer,
   type Offer,
+  type PublicOffer,
   type StatusCode,
 } from "@culvert/wire";
+import type { ConnectionLedger } from "./connection-ledger.ts";
 import { ExitError, type Exit } from "./exits/exit.ts";
 import type { EndServerMetrics } from "./metrics.ts";
 import type { EndServerOptions } from "./options.ts";
-
-/** One forwarded connection as the end server sees it: its three identifiers, and what passed. */
-export interface LiveConnection {
-  readonly trace: string;
-  readonly client: string;
-  readonly clientId: string;
-  readonly clientPort: number;
-  readonly target: string;
-  readonly openedAt: Millis;
-  /** leftToRight = from the client to the target. */
-  readonly progress: SpliceProgress;
-}
+import type { PublicDesk } from "./public/public-desk.ts";
 
 /** What the desk works with. */
 export interface OfferDeskDeps {
@@ -43,13 +32,15 @@ export interface OfferDeskDeps {
   readonly log: Log;
   readonly metrics: EndServerMetrics;
   readonly exit: Exit;
+  readonly ledger: ConnectionLedger;
+  /** Serves connections from the relay's public entrance; undefined where nothing is exposed. */
+  readonly publicDesk?: PublicDesk | undefined;
 }
 
 /** Answers the relay's offers: the tip, our own permission, the target, the splice. */
 export class OfferDesk {
   readonly #deps: OfferDeskDeps;
   readonly #options: EndServerOptions;
-  readonly #live = new Set<LiveConnection>();
   #open = 0;
   #draining = false;
   #emptied: (() => void) | undefined;
@@ -57,11 +48,6 @@ export class OfferDesk {
   constructor(deps: OfferDeskDeps, options: EndServerOptions) {
     this.#deps = deps;
     this.#options = options;
-  }
-
-  /** Connections open now, oldest first. */
-  get live(): Iterable<LiveConnection> {
-    return this.#live;
   }
 
   /** Accepts no offers any more; resolves when the last open connection has ended. */
@@ -80,7 +66,12 @@ export class OfferDesk {
     let offer: Offer | undefined;
     try {
       offer = await this.#readOffer(stream, gone.signal);
-      this.#assertAcceptable(offer);
+      this.#assertRoom();
+      if (offer.public !== undefined) {
+        await this.#servePublic(stream, offer, offer.public, gone.signal);
+        return;
+      }
+      assertAuthorised(offer);
       const target = await this.#deps.exit.connect(offer.target, gone.signal);
       target.on("error", ignore);
       if (stream.destroyed) target.destroy();
@@ -103,8 +94,7 @@ export class OfferDesk {
     throw new WireError("unexpected_message", `expected offer, got ${tip.kind}`);
   }
 
-  /** The relay has authorised the outer target; the client asked for the inner one. Only where they are one may it be opened. */
-  #assertAcceptable(offer: Offer): void {
+  #assertRoom(): void {
     if (this.#draining) throw new ExitError(Status.draining, "this server is shutting down");
     const { maxConnections } = this.#options;
     if (this.#open > maxConnections) {
@@ -114,43 +104,36 @@ export class OfferDesk {
         { data: { limit: "connections" } },
       );
     }
-    const inner = decodeForward(offer.inner);
-    if (inner.target !== offer.target) {
-      throw new ExitError(
-        Status.permission_denied_by_server,
-        `the client asks for ${inner.target}, but the relay authorised ${offer.target}`,
-      );
+  }
+
+  async #servePublic(
+    stream: ByteStream,
+    { traceId }: Offer,
+    offer: PublicOffer,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { publicDesk } = this.#deps;
+    if (publicDesk === undefined) {
+      throw new ExitError(Status.permission_denied_by_server, "nothing is exposed here");
     }
+    const accept = (): ByteStream => {
+      if (!stream.destroyed) writeTip(stream, { ...answer(Status.ok), inner: new Uint8Array(0) });
+      return stream;
+    };
+    await publicDesk.serve({ offer, trace: hex(traceId), accept }, signal);
   }
 
   async #splice(stream: ByteStream, target: ByteStream, offer: Offer): Promise<void> {
-    const { clock, metrics } = this.#deps;
-    const connection: LiveConnection = {
+    const who = {
       trace: hex(offer.traceId),
       client: offer.clientName,
       clientId: offer.clientId,
       clientPort: offer.clientPort,
       target: offer.target,
-      openedAt: clock.now(),
-      progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
     };
-    this.#live.add(connection);
-    metrics.connections.set(this.#live.size);
-    metrics.connectionsOpened.inc();
-    const lines = this.#deps.log.child(identifiers(offer));
-    lines.info("server.connection.opened");
-    writeTip(stream, answer(Status.ok));
-    const result = await splice(stream, target, connection.progress);
-    this.#live.delete(connection);
-    metrics.connections.set(this.#live.size);
-    metrics.bytes.inc({ direction: "to_target" }, result.leftToRightBytes);
-    metrics.bytes.inc({ direction: "from_target" }, result.rightToLeftBytes);
-    lines.info("server.connection.closed", {
-      bytesUp: result.leftToRightBytes,
-      bytesDown: result.rightToLeftBytes,
-      durationMs: Math.round(clock.now() - connection.openedAt),
-      cause: result.failure === undefined ? "finished" : causes[result.failure.side],
-      ...(result.failure === undefined ? {} : { reason: result.failure.error.message }),
+    await this.#deps.ledger.carry(who, (progress) => {
+      writeTip(stream, answer(Status.ok));
+      return splice(stream, target, progress);
     });
   }
 
@@ -171,8 +154,20 @@ export class OfferDesk {
       status: statusName(status),
       reason: errorText(error),
     });
-    answerAndEnd(stream, answer(status, errorText(error), limit), clock);
+    const said = answer(status, errorText(error), limit);
+    const isPublic = offer?.public !== undefined;
+    answerAndEnd(stream, isPublic ? { ...said, inner: new Uint8Array(0) } : said, clock);
   }
+}
+
+/** The relay has authorised the outer target; the client asked for the inner one. Only where they are one may it be opened. */
+function assertAuthorised(offer: Offer): void {
+  const inner = decodeForward(offer.inner);
+  if (inner.target === offer.target) return;
+  throw new ExitError(
+    Status.permission_denied_by_server,
+    `the client asks for ${inner.target}, but the relay authorised ${offer.target}`,
+  );
 }
 
 function answer(status: StatusCode, text = "", limit = ""): Answer {
@@ -196,6 +191,12 @@ function tipRefusal(error: unknown): { status: StatusCode; limit: string } {
 }
 
 function identifiers(offer: Offer): Record<string, unknown> {
+  if (offer.public !== undefined) {
+    const { name, remote, service, servicePort } = offer.public;
+    const target = name === "" ? `port ${servicePort}` : name;
+    const from = { remote: remote.address, clientPort: remote.port };
+    return { client: "public", ...from, target, service, trace: hex(offer.traceId) };
+  }
   const { clientName, clientPort, target, traceId } = offer;
   return { client: clientName, clientPort, target, trace: hex(traceId) };
 }
@@ -207,5 +208,3 @@ function hex(bytes: Uint8Array): string {
 function ignore(): void {
   // The same error reaches whoever waits for the tip, and later the splice.
 }
-
-const causes = { left: "relay", right: "target" } as const;

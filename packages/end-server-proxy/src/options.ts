@@ -1,4 +1,5 @@
 import { millis, type Millis } from "@culvert/runtime";
+import type { ExposeRule } from "./public/expose-rule.ts";
 
 /** Bounds of an end-server proxy. */
 export interface EndServerOptions {
@@ -6,6 +7,8 @@ export interface EndServerOptions {
   readonly maxConnections: number;
   /** How long the relay may take to send the tip of a stream. */
   readonly tipDeadline: Millis;
+  /** What the internet may reach through the relay, where its configuration grants it. */
+  readonly exposes?: readonly ExposeRule[];
   /** How long connections may go on after a drain has begun. */
   readonly drainTimeout: Millis;
 }

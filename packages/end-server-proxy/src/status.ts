@@ -1,7 +1,9 @@
 import type { Millis } from "@culvert/runtime";
 import { linkStatus, type LinkState, type LinkStatus } from "@culvert/transport";
 import type { Exit } from "./exits/exit.ts";
-import type { LiveConnection } from "./offer-desk.ts";
+import type { ExposeRule } from "./public/expose-rule.ts";
+import { exposeStatuses, type ExposeStatus } from "./public/expose-status.ts";
+import type { LiveConnection } from "./connection-ledger.ts";
 
 /** What `culvert status` shows of an end server; plain JSON. */
 export interface EndServerStatus {
@@ -9,6 +11,8 @@ export interface EndServerStatus {
   readonly link: LinkStatus;
   /** Services by name and allowed targets, as they print. */
   readonly allows: readonly string[];
+  /** What the internet may reach, where the relay grants it. */
+  readonly exposes: readonly ExposeStatus[];
   readonly connections: readonly EndServerConnectionStatus[];
 }
 
@@ -30,11 +34,16 @@ export function endServerStatus(parts: {
   readonly link: LinkState;
   readonly exit: Exit;
   readonly connections: Iterable<LiveConnection>;
+  readonly exposes: readonly ExposeRule[];
 }): EndServerStatus {
   return {
     role: "server",
     link: linkStatus(parts.link, parts.now),
     allows: parts.exit.describe(),
+    exposes: exposeStatuses(
+      parts.exposes,
+      parts.link.kind === "attached" ? parts.link.answer : undefined,
+    ),
     connections: [...parts.connections].map((connection) => ({
       trace: connection.trace,
       client: connection.client,

@@ -37,12 +37,17 @@ export type LogEvent =
   | "relay.connection.closed"
   | "relay.connection.refused"
   | "relay.tip.refused"
+  | "relay.expose.granted"
+  | "relay.expose.refused"
   // P4.
   | "server.attached"
   | "server.detached"
   | "server.connection.opened"
   | "server.connection.closed"
   | "server.connection.refused"
+  | "server.expose.granted"
+  | "server.expose.refused"
+  | "server.expose.fault"
   // P2.
   | "client.attached"
   | "client.detached"

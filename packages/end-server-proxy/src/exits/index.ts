@@ -5,6 +5,7 @@ export {
   type Resolution,
   type ServiceTarget,
 } from "./allow-list.ts";
+export { dialService } from "./dial-service.ts";
 export { dialTcp, type DialTcpOptions } from "./dial-tcp.ts";
 export { dialUnix, type DialUnixOptions } from "./dial-unix.ts";
 export { dialError, type DialLimits } from "./dial.ts";

@@ -1,0 +1,30 @@
+import type { IncomingMessage } from "node:http";
+
+/** What is known of where a request came from. */
+export interface RequestOrigin {
+  readonly clientAddress: string;
+  readonly name: string;
+}
+
+/**
+ * The headers of a request for the local service: its own as they were, without what is between the client and us, and without
+ * what a client might claim of its origin; then X-Forwarded-For, -Proto and -Host as they are. Flat: name, value, name, value.
+ */
+export function forwardedHeaders(req: IncomingMessage, origin: RequestOrigin): string[] {
+  const own = passableHeaders(req.rawHeaders);
+  const kept = own.filter((_, at) => !claims.has(own[at - (at % 2)]?.toLowerCase() ?? ""));
+  return [
+    ...kept,
+    ...["X-Forwarded-For", origin.clientAddress],
+    ...["X-Forwarded-Proto", "https"],
+    ...["X-Forwarded-Host", req.headers.host ?? origin.name],
+  ];
+}
+
+/** Headers without those between two neighbours (RFC 9110 §7.6.1); the framing stays, which Node's own writer obeys. */
+export function passableHeaders(raw: readonly string[]): string[] {
+  return raw.filter((_, at) => !hopByHop.has(raw[at - (at % 2)]?.toLowerCase() ?? ""));
+}
+
+const claims = new Set(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"]);
+const hopByHop = new Set(["connection", "keep-alive", "proxy-connection", "upgrade"]);

@@ -1,0 +1,189 @@
+import {
+  createServer,
+  request,
+  type ClientRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import type { Duplex } from "node:stream";
+import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert/runtime";
+import { badGatewayPage } from "./bad-gateway.ts";
+import type { Exchange } from "./exchange.ts";
+import { forwardedHeaders, passableHeaders } from "./forwarded-headers.ts";
+import { ServiceAgent } from "./service-agent.ts";
+
+/** One connection whose requests are to be forwarded. */
+export interface ForwardedConnection {
+  readonly clientAddress: string;
+  readonly name: string;
+  /** Where the service is, for the page that says it is not there. */
+  readonly where: string;
+  /** Connects to the local service; called once at a time. */
+  readonly dial: () => Promise<ByteStream>;
+  readonly exchange: (exchange: Exchange) => void;
+  readonly unreachable: (text: string) => void;
+}
+
+/**
+ * Forwards HTTP/1.1 requests of decrypted connections to the local service, each with the X-Forwarded headers that are true.
+ * Requests of one connection go one after the other over one connection to the service; an upgrade has one of its own.
+ */
+export class HttpForwarder {
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #connections = new WeakMap<Duplex, Forwarding>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#server = createServer({ keepAliveTimeout: idleMs, requestTimeout: 0 });
+    const forward = (req: IncomingMessage, res: ServerResponse): void => this.#forward(req, res);
+    this.#server.on("request", forward);
+    this.#server.on("checkContinue", forward);
+    this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(req, socket, head);
+    });
+    this.#server.on("clientError", (_error: Error, socket: Duplex) => {
+      socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+  }
+
+  /** Serves a stream to its end. Owns it; never rejects. */
+  serve(stream: ByteStream, of: ForwardedConnection): Promise<void> {
+    const agent = new ServiceAgent(of.dial);
+    this.#connections.set(stream, { of, agent });
+    return new Promise((resolve) => {
+      stream.once("close", () => {
+        agent.destroy();
+        resolve();
+      });
+      this.#server.emit("connection", stream);
+    });
+  }
+
+  #forward(req: IncomingMessage, res: ServerResponse): void {
+    const connection = this.#connections.get(req.socket);
+    if (connection === undefined) {
+      req.socket.destroy();
+      return;
+    }
+    const { of, agent } = connection;
+    const exchange = this.#begin(req);
+    const headers = forwardedHeaders(req, of);
+    const upstream = request({ agent, method: req.method, path: req.url, headers });
+    res.once("close", () => {
+      of.exchange(exchange.done());
+      if (!res.writableFinished) upstream.destroy();
+    });
+    upstream.on("error", (error) => {
+      if (res.headersSent) {
+        res.destroy(error);
+        return;
+      }
+      if (res.destroyed) return;
+      of.unreachable(errorText(error));
+      exchange.status = 502;
+      res.writeHead(502, pageHeaders).end(badGatewayPage(of.name, of.where));
+    });
+    upstream.on("continue", () => res.writeContinue());
+    upstream.on("response", (answer) => {
+      exchange.status = answer.statusCode;
+      res.writeHead(
+        answer.statusCode ?? 502,
+        answer.statusMessage,
+        passableHeaders(answer.rawHeaders),
+      );
+      answer.on("data", (chunk: Buffer) => (exchange.responseBytes += chunk.length));
+      answer.on("error", (error) => res.destroy(error));
+      answer.pipe(res);
+    });
+    req.on("data", (chunk: Buffer) => (exchange.requestBytes += chunk.length));
+    req.pipe(upstream);
+  }
+
+  /** Becomes a splice only where the service says so: what follows a refused upgrade would be requests that nobody looked at. */
+  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const of = this.#connections.get(socket)?.of;
+    socket.on("error", () => undefined);
+    if (of === undefined) {
+      socket.destroy();
+      return;
+    }
+    const exchange = this.#begin(req);
+    const agent = new ServiceAgent(of.dial);
+    const headers = [
+      ...forwardedHeaders(req, of),
+      ...["Connection", "Upgrade", "Upgrade", req.headers.upgrade ?? ""],
+    ];
+    const upstream: ClientRequest = request({ agent, method: req.method, path: req.url, headers });
+    socket.once("close", () => upstream.destroy());
+    upstream.on("error", (error) => {
+      if (socket.writableEnded || socket.destroyed) return;
+      of.unreachable(errorText(error));
+      exchange.status = 502;
+      of.exchange(exchange.done());
+      socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    upstream.on("upgrade", (answer, service, serviceHead) => {
+      exchange.status = answer.statusCode;
+      of.exchange(exchange.done());
+      socket.write(responseHead(answer, answer.rawHeaders));
+      if (serviceHead.length > 0) socket.write(serviceHead);
+      if (head.length > 0) service.write(head);
+      void splice(socket, service).then(() => agent.destroy());
+    });
+    upstream.on("response", (answer) => {
+      exchange.status = answer.statusCode;
+      of.exchange(exchange.done());
+      socket.write(
+        responseHead(answer, [...withoutFraming(answer.rawHeaders), "Connection", "close"]),
+      );
+      answer.on("error", () => socket.destroy());
+      socket.resume();
+      answer.pipe(socket);
+    });
+    upstream.end();
+  }
+
+  #begin({ method = "", url: path = "" }: IncomingMessage) {
+    const startedAt = this.#clock.now();
+    const counts = {
+      status: undefined as number | undefined,
+      requestBytes: 0,
+      responseBytes: 0,
+      done: (): Exchange => {
+        const { status, requestBytes, responseBytes } = counts;
+        const durationMs = millis(this.#clock.now() - startedAt);
+        return { method, path, status, requestBytes, responseBytes, durationMs };
+      },
+    };
+    return counts;
+  }
+}
+
+interface Forwarding {
+  readonly of: ForwardedConnection;
+  readonly agent: ServiceAgent;
+}
+
+function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {
+  const { statusCode = 502, statusMessage = "" } = answer;
+  let head = `HTTP/1.1 ${statusCode} ${statusMessage}\r\n`;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    head += `${rawHeaders[at] ?? ""}: ${rawHeaders[at + 1] ?? ""}\r\n`;
+  }
+  return `${head}\r\n`;
+}
+
+/** The end of the connection ends such an answer. */
+function withoutFraming(rawHeaders: readonly string[]): string[] {
+  const passable = passableHeaders(rawHeaders);
+  return passable.filter((_, at) => {
+    const name = passable[at - (at % 2)]?.toLowerCase();
+    return name !== "transfer-encoding" && name !== "content-length";
+  });
+}
+
+const pageHeaders = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" };
+/** How long a connection may rest between two requests, milliseconds. */
+const idleMs = 75_000;
