@@ -17,7 +17,7 @@ export {
 } from "./web/name-table.ts";
 export { PortTable, type OpenPort, type OpenPublicPort } from "./web/port-table.ts";
 export type { PublicAddress, PublicConnection, PublicDevice } from "./web/public-device.ts";
-export type { Page, PageHandler, UpgradeHandler } from "./web/upgrade-handler.ts";
+export type { Page, PageHandler, PageRequest, UpgradeHandler } from "./web/upgrade-handler.ts";
 export { mintPeerToken, mintToken, type TokenRequest } from "./telebit/mint-token.ts";
 export { createSecretFile, loadSecretFile } from "./telebit/secret-file.ts";
 export {

@@ -37,6 +37,13 @@ export type LogEvent =
   | "relay.connection.closed"
   | "relay.connection.refused"
   | "relay.tip.refused"
+  // P3's public entrance.
+  | "relay.public.listening"
+  | "relay.public.opened"
+  | "relay.public.closed"
+  | "relay.public.refused"
+  | "relay.certificate.loaded"
+  | "relay.certificate.failed"
   | "relay.expose.granted"
   | "relay.expose.refused"
   // P4.

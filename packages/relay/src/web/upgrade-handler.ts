@@ -16,7 +16,16 @@ export interface UpgradeHandler {
 }
 
 /** Answers plain requests for one of the relay's own names, such as a discovery document: undefined where it is not its own. */
-export type PageHandler = (request: IncomingMessage) => Page | undefined;
+export type PageHandler = (request: PageRequest) => Page | undefined;
+
+/** What a page may know of its request, of whatever version of HTTP; the names are those of Node's IncomingMessage. */
+export interface PageRequest {
+  readonly method?: string | undefined;
+  /** Path and query. */
+  readonly url?: string | undefined;
+  readonly headers: { readonly host?: string | undefined };
+  readonly socket: { readonly localPort?: number | undefined };
+}
 
 /** A whole answer. */
 export interface Page {
