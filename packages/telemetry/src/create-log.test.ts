@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { ConfigError } from "@culvert/runtime";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createLog, type LogOptions } from "./create-log.ts";
 
 class Lines extends Writable {
@@ -104,4 +104,67 @@ test("a log whose reader went away is silent and does no harm", () => {
   const log = logTo(lines);
   lines.destroy(new Error("EPIPE"));
   expect(() => log.info("relay.started")).not.toThrow();
+});
+
+class Gatherer {
+  readonly delays: number[] = [];
+  fire: () => void = () => undefined;
+  exit: () => void = () => undefined;
+
+  readonly gather = {
+    clock: {
+      setTimer: (delay: number, fire: () => void) => {
+        this.delays.push(delay);
+        this.fire = fire;
+        return { cancel: () => undefined };
+      },
+    },
+    atExit: (flush: () => void) => (this.exit = flush),
+  };
+}
+
+test("lines that come close together are written together", () => {
+  const lines = new Lines();
+  const writes = vi.spyOn(lines, "write");
+  const gatherer = new Gatherer();
+  const log = logTo(lines, { gather: gatherer.gather });
+  for (const round of [1, 2]) {
+    for (const port of [1, 2, 3]) log.child({ port }).info("relay.started");
+    expect(writes).toHaveBeenCalledTimes(round - 1);
+    gatherer.fire();
+    expect(writes).toHaveBeenCalledTimes(round);
+  }
+  expect(gatherer.delays).toHaveLength(2);
+  expect(Math.max(...gatherer.delays)).toBeLessThan(50);
+  expect(lines.objects.map(({ port }) => port)).toEqual([1, 2, 3, 1, 2, 3]);
+});
+
+test("warnings and errors do not wait, nor do the lines before them", () => {
+  for (const level of ["warn", "error"] as const) {
+    const lines = new Lines();
+    const log = logTo(lines, { gather: new Gatherer().gather });
+    log.info("daemon.starting");
+    log[level]("daemon.failed");
+    expect(lines.objects.map(({ event }) => event)).toEqual(["daemon.starting", "daemon.failed"]);
+  }
+});
+
+test("what waits when the process exits is written then", () => {
+  const lines = new Lines();
+  const gatherer = new Gatherer();
+  const log = logTo(lines, { gather: gatherer.gather });
+  log.info("daemon.stopped");
+  gatherer.exit();
+  expect(lines.objects).toMatchObject([{ event: "daemon.stopped" }]);
+  gatherer.fire();
+  expect(lines.objects).toHaveLength(1);
+});
+
+test("much at once does not wait", () => {
+  const lines = new Lines();
+  const log = logTo(lines, { gather: new Gatherer().gather });
+  for (let count = 0; count < 100; count += 1) {
+    log.info("config.warning", { warning: "x".repeat(1_000) });
+  }
+  expect(lines.objects.length).toBeGreaterThanOrEqual(50);
 });

@@ -3,6 +3,8 @@ import type { Writable } from "node:stream";
 import { systemClock, type Clock } from "@culvert/runtime";
 import { pino, type Logger } from "pino";
 import { describeError } from "./describe-error.ts";
+import { hideSecrets } from "./hide-secrets.ts";
+import { LineWriter } from "./line-writer.ts";
 import type { Log, LogFields, LogLevel } from "./log.ts";
 import type { LogEvent } from "./log-events.ts";
 
@@ -21,6 +23,15 @@ export interface LogOptions {
   readonly clock?: Pick<Clock, "wallNowMs">;
   /** Fields of every line, such as the role of the daemon. */
   readonly fields?: LogFields;
+  /** Where given, lines below `warn` are gathered for some milliseconds; without it every line is written at once. */
+  readonly gather?: Gathering;
+}
+
+/** What gathering lines needs. */
+export interface Gathering {
+  readonly clock: Pick<Clock, "setTimer">;
+  /** Called once, with what is to be called when the process exits: it writes what waits. */
+  readonly atExit: (flush: () => void) => void;
 }
 
 /**
@@ -28,62 +39,100 @@ export interface LogOptions {
  * levels deep; a field named `error` is written as name, message, code, data and causes.
  */
 export function createLog(options: LogOptions): Log {
-  const { level, format, destination, clock = systemClock, fields = {} } = options;
+  const { level, format, destination, clock = systemClock, fields = {}, gather } = options;
   destination.on("error", () => undefined);
   const pretty = format === "pretty" || (format === "auto" && destination.isTTY === true);
-  const write = pretty ? prettyWriter(destination) : destination.write.bind(destination);
+  const shape = pretty ? prettyShape(destination) : (line: string) => line;
+  const writer = new LineWriter(destination, gather?.clock ?? systemClock);
+  gather?.atExit(writer.flush);
   const logger = pino(
     {
       level,
       base: { ...fields },
-      timestamp: () => `,"time":"${new Date(clock.wallNowMs()).toISOString()}"`,
+      timestamp: timestamps(clock),
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: describeError },
-      redact: { paths: secretPaths, censor: "[redacted]" },
     },
     {
       write: (line: string) => {
-        if (!destination.destroyed && !destination.writableEnded) write(line);
+        if (destination.destroyed || destination.writableEnded) return;
+        writer.add(shape(line));
+        if (gather === undefined) writer.flush();
       },
     },
   );
-  return new PinoLog(logger, level);
+  return new PinoLog({ logger, flush: writer.flush }, level, noFields);
+}
+
+interface Output {
+  readonly logger: Logger;
+  readonly flush: () => void;
 }
 
 class PinoLog implements Log {
   readonly level: LogLevel;
-  readonly #logger: Logger;
+  readonly #output: Output;
+  readonly #fields: LogFields;
 
-  constructor(logger: Logger, level: LogLevel) {
-    this.#logger = logger;
+  constructor(output: Output, level: LogLevel, fields: LogFields) {
+    this.#output = output;
     this.level = level;
+    this.#fields = fields;
   }
 
   debug(event: LogEvent, fields?: LogFields): void {
-    this.#logger.debug({ event, ...fields });
+    if (this.#writes("debug")) this.#output.logger.debug(this.#line(event, fields));
   }
 
   info(event: LogEvent, fields?: LogFields): void {
-    this.#logger.info({ event, ...fields });
+    if (this.#writes("info")) this.#output.logger.info(this.#line(event, fields));
   }
 
   warn(event: LogEvent, fields?: LogFields): void {
-    this.#logger.warn({ event, ...fields });
+    if (!this.#writes("warn")) return;
+    this.#output.logger.warn(this.#line(event, fields));
+    this.#output.flush();
   }
 
   error(event: LogEvent, fields?: LogFields): void {
-    this.#logger.error({ event, ...fields });
+    if (!this.#writes("error")) return;
+    this.#output.logger.error(this.#line(event, fields));
+    this.#output.flush();
   }
 
+  /** Its fields are kept as they are: a logger of pino's own for two lines costs more than the lines. */
   child(fields: LogFields): Log {
-    return new PinoLog(this.#logger.child(fields), this.level);
+    return new PinoLog(this.#output, this.level, { ...this.#fields, ...fields });
+  }
+
+  #writes(level: LogLevel): boolean {
+    return this.#output.logger.isLevelEnabled(level);
+  }
+
+  #line(event: LogEvent, fields: LogFields | undefined): LogFields {
+    const line: Record<string, unknown> = { event, ...this.#fields, ...fields };
+    if (line["error"] !== undefined) line["error"] = describeError(line["error"]);
+    return hideSecrets(line);
   }
 }
 
+/** The time of a line, made once for all lines of a millisecond. */
+function timestamps(clock: Pick<Clock, "wallNowMs">): () => string {
+  let lastMs = Number.NaN;
+  let text = "";
+  return () => {
+    const nowMs = clock.wallNowMs();
+    if (nowMs !== lastMs) {
+      lastMs = nowMs;
+      text = `,"time":"${new Date(nowMs).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
 /** Loads pino-pretty only where a person reads along; it formats in this thread, so that nothing is lost at exit. */
-function prettyWriter(destination: LogOptions["destination"]): (line: string) => void {
+function prettyShape(destination: LogOptions["destination"]): (line: string) => string {
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as PinoPretty;
-  const format = prettyFactory({
+  return prettyFactory({
     colorize: destination.isTTY === true,
     translateTime: "SYS:HH:MM:ss.l",
     messageKey: "event",
@@ -91,21 +140,10 @@ function prettyWriter(destination: LogOptions["destination"]): (line: string) =>
     singleLine: true,
     ignore: "pid,hostname",
   });
-  return (line) => destination.write(format(line));
 }
 
 interface PinoPretty {
   readonly prettyFactory: (options: Readonly<Record<string, unknown>>) => (line: string) => string;
 }
 
-const secretNames = [
-  "password",
-  "secret",
-  "token",
-  "privateKey",
-  "authorization",
-  "proxyAuthorization",
-];
-const secretPaths = ["", "*.", "*.*."].flatMap((prefix) =>
-  secretNames.map((name) => prefix + name),
-);
+const noFields: LogFields = {};

@@ -19,7 +19,12 @@ export async function runDaemonCommand(
   const config = loadConfig(role, { file, env: process.env, flags });
   const identity = await loadIdentityFile(config.identity.keyFile);
   const name = config.role === "relay" ? {} : { daemon: config.name };
-  const log = createLog({ ...config.log, destination: process.stderr, fields: { role, ...name } });
+  const log = createLog({
+    ...config.log,
+    destination: process.stderr,
+    fields: { role, ...name },
+    gather: { clock: systemClock, atExit: (flush) => process.once("exit", flush) },
+  });
   await endProcessAfter(() =>
     runDaemon(
       config,
