@@ -61,7 +61,8 @@ export class OfferDesk {
   async serve(stream: ByteStream): Promise<void> {
     stream.on("error", ignore);
     const gone = new AbortController();
-    stream.once("close", () => gone.abort());
+    const onClose = (): void => gone.abort();
+    stream.on("close", onClose);
     this.#open += 1;
     let offer: Offer | undefined;
     try {
@@ -74,6 +75,8 @@ export class OfferDesk {
       assertAuthorised(offer);
       const target = await this.#deps.exit.connect(offer.target, gone.signal);
       target.on("error", ignore);
+      // From here on the splice hears of the end; a signal aborted for nothing is dear.
+      stream.off("close", onClose);
       if (stream.destroyed) target.destroy();
       else await this.#splice(stream, target, offer);
     } catch (error) {

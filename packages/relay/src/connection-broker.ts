@@ -58,7 +58,13 @@ export class ConnectionBroker {
     const { clock, connections, limits } = this.#deps;
     stream.on("error", () => undefined);
     const gone = new AbortController();
-    stream.once("close", () => gone.abort(new TransportError("stream_reset", "the client left")));
+    const onClose = (): void => gone.abort(clientLeft());
+    stream.on("close", onClose);
+    const opening: Opening = {
+      signal: gone.signal,
+      // From here on the splice hears of the end, which is the common one: a signal aborted for nothing is dear.
+      over: () => void stream.off("close", onClose),
+    };
     const startedAt = clock.now();
     const uncount = connections.countClient(client.peer.id);
     this.#serving += 1;
@@ -71,7 +77,7 @@ export class ConnectionBroker {
       if (connect === undefined) return;
       const judged = this.#judge(client, connect);
       if ("status" in judged) this.#refuse(stream, client, connect, judged);
-      else await this.#connect(stream, { client, server: judged, connect }, startedAt, gone.signal);
+      else await this.#connect(stream, { client, server: judged, connect }, startedAt, opening);
     } finally {
       uncount();
       this.#serving -= 1;
@@ -126,22 +132,23 @@ export class ConnectionBroker {
     stream: ByteStream,
     request: Request,
     startedAt: number,
-    signal: AbortSignal,
+    opening: Opening,
   ): Promise<void> {
     const { clock, connections, metrics } = this.#deps;
     const { client, connect } = request;
     const uncount = connections.countServer(connect.server);
     try {
-      const offered = await this.#offer(request, signal);
+      const offered = await this.#offer(request, opening.signal);
       if (offered.kind === "refused") {
         this.#refuse(stream, client, connect, offered.refusal, offered.answer);
         return;
       }
       metrics.setupSeconds.observe((clock.now() - startedAt) / 1000);
       if (stream.destroyed) {
-        offered.stream.destroy(new TransportError("stream_reset", "the client left"));
+        offered.stream.destroy(clientLeft());
         return;
       }
+      opening.over();
       writeTip(stream, offered.answer);
       await this.#splice(stream, offered.stream, client, connect);
     } finally {
@@ -212,7 +219,8 @@ export class ConnectionBroker {
     };
     const remove = connections.add(connection);
     metrics.connectionsOpened.inc();
-    const lines = log.child(identifiers(client, connect));
+    const { clientPort, server, target, traceId: trace } = connection;
+    const lines = log.child({ client: connection.client, clientPort, server, target, trace });
     lines.info("relay.connection.opened");
     const result = await splice(left, right, connection.progress);
     remove();
@@ -264,6 +272,14 @@ interface Request {
   readonly connect: Connect;
 }
 
+/** The time until a connection is open, in which its client may leave. */
+interface Opening {
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+  /** Ends it. */
+  readonly over: () => void;
+}
+
 type Offered =
   | { readonly kind: "open"; readonly stream: ByteStream; readonly answer: Answer }
   | { readonly kind: "refused"; readonly refusal: Refusal; readonly answer: Answer | undefined };
@@ -280,6 +296,10 @@ function identifiers(client: AttachedPeer, connect: Connect | undefined): Record
           trace: hex(connect.traceId),
         }),
   };
+}
+
+function clientLeft(): TransportError {
+  return new TransportError("stream_reset", "the client left");
 }
 
 function limitReached(

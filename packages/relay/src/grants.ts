@@ -3,16 +3,21 @@ import type { Grant } from "./options.ts";
 
 /** The relay's permissions: default deny, looked up for every single stream. */
 export class Grants {
-  readonly #grants: readonly Grant[];
+  /** What services are allowed by client and server, `*` standing for any: however many grants there are, four look-ups. */
+  readonly #services = new Map<string, Map<string, Allows[]>>();
 
   constructor(grants: readonly Grant[]) {
-    this.#grants = grants;
+    for (const { client, server, services } of grants) {
+      const byServer = this.#services.get(client) ?? new Map<string, Allows[]>();
+      this.#services.set(client, byServer);
+      byServer.set(server, [...(byServer.get(server) ?? []), ...services.map(allowing)]);
+    }
   }
 
   /** Whether the client may reach the target on the server. */
   allows(client: string, server: string, target: Target): boolean {
-    return this.#between(client, server).some(({ services }) =>
-      services.some((service) => matchesService(service, target)),
+    return this.#between(client, server).some((services) =>
+      services.some((allows) => allows(target)),
     );
   }
 
@@ -21,33 +26,38 @@ export class Grants {
     return this.#between(client, server).length > 0;
   }
 
-  #between(client: string, server: string): readonly Grant[] {
-    return this.#grants.filter(
-      (grant) =>
-        (grant.client === anyName || grant.client === client) &&
-        (grant.server === anyName || grant.server === server),
-    );
+  #between(client: string, server: string): readonly (readonly Allows[])[] {
+    const found: Allows[][] = [];
+    for (const from of [client, anyName]) {
+      const byServer = this.#services.get(from);
+      for (const to of [server, anyName]) {
+        const services = byServer?.get(to);
+        if (services !== undefined) found.push(services);
+      }
+    }
+    return found;
   }
 }
 
-function matchesService(service: string, target: Target): boolean {
-  if (service === anyName) return true;
+type Allows = (target: Target) => boolean;
+
+/** Reads a service of a grant once, for all streams that it is asked about. */
+function allowing(service: string): Allows {
+  if (service === anyName) return () => true;
   const range = /^(\d+)-(\d+)$/.exec(service);
   if (range !== null) {
-    return (
-      target.kind === "port" && target.port >= Number(range[1]) && target.port <= Number(range[2])
-    );
+    const [first, last] = [Number(range[1]), Number(range[2])];
+    return (target) => target.kind === "port" && target.port >= first && target.port <= last;
   }
   const allowed = parseTarget(service);
-  switch (target.kind) {
+  switch (allowed.kind) {
     case "service":
-      return allowed.kind === "service" && allowed.name === target.name;
+      return (target) => target.kind === "service" && target.name === allowed.name;
     case "port":
-      return allowed.kind === "port" && allowed.port === target.port;
+      return (target) => target.kind === "port" && target.port === allowed.port;
     case "address":
-      return (
-        allowed.kind === "address" && allowed.host === target.host && allowed.port === target.port
-      );
+      return (target) =>
+        target.kind === "address" && target.host === allowed.host && target.port === allowed.port;
   }
 }
 

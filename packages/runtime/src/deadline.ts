@@ -14,7 +14,8 @@ export interface DeadlineOptions<T> {
 }
 
 /**
- * Runs `start` and waits for its result, at most `limit`. `start` gets a signal that aborts when the wait ends without a result.
+ * Runs `start` and waits for its result, at most `limit`. `start` gets a signal that aborts when the wait ends without a result; for
+ * one that declares no parameter none is made.
  * @throws TransportError `timeout`, or `aborted` where the caller's signal ended the wait.
  */
 export function withDeadline<T>(
@@ -23,7 +24,8 @@ export function withDeadline<T>(
 ): Promise<T> {
   const { clock, limit, what, signal, discard } = options;
   return new Promise<T>((resolve, reject) => {
-    const controller = new AbortController();
+    // Signals are dear, and every connection waits several times.
+    const controller = start.length === 0 ? undefined : new AbortController();
     let waiting = true;
     const settle = (): boolean => {
       if (!waiting) return false;
@@ -34,7 +36,7 @@ export function withDeadline<T>(
     };
     const giveUp = (error: Error): void => {
       if (!settle()) return;
-      controller.abort(error);
+      controller?.abort(error);
       reject(error);
     };
     const onAbort = (): void => {
@@ -49,7 +51,7 @@ export function withDeadline<T>(
     }
     signal?.addEventListener("abort", onAbort, { once: true });
     // An async wrapper, so that what `start` throws at once ends the wait too.
-    const started = (async () => start(controller.signal))();
+    const started = (async () => start(controller?.signal ?? neverAborted))();
     started.then(
       (value) => {
         if (settle()) resolve(value);
@@ -61,6 +63,9 @@ export function withDeadline<T>(
     );
   });
 }
+
+/** Given where nobody looks. */
+const neverAborted = new AbortController().signal;
 
 /** Nobody waits for the result any more, so nobody could be told that its release failed. */
 function release<T>(late: T, discard: ((late: T) => void) | undefined): void {

@@ -1,7 +1,7 @@
 import {
+  formatMillis,
   TransportError,
   WireError,
-  withDeadline,
   type ByteStream,
   type Clock,
   type Millis,
@@ -26,33 +26,25 @@ export interface ReadTipOptions {
  */
 export function readTip(stream: ByteStream, options: ReadTipOptions): Promise<Tip> {
   const { clock, deadline, signal } = options;
-  return withDeadline({ clock, limit: deadline, what: "waiting for a tip", signal }, (ended) =>
-    takeTip(stream, ended),
-  );
-}
-
-/**
- * Writes a tip. Its bytes are few, so the stream's own buffer takes them whatever its back-pressure says.
- * @throws InternalError `invariant` or WireError `frame_too_large`, before a byte is written, where the tip may not be sent.
- */
-export function writeTip(stream: ByteStream, tip: Tip): void {
-  stream.write(encodeTip(tip));
-}
-
-function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(abortedBy(signal));
+      return;
+    }
     const decoder = new TipDecoder();
     let settled = false;
     let armed = false;
     const leave = (): void => {
       settled = true;
+      timer.cancel();
       stream.off("readable", onReadable);
       stream.off("end", onEnd);
-      stream.off("error", onError);
+      stream.off("error", fail);
       stream.off("close", onClose);
-      waitEnded.removeEventListener("abort", leave);
+      signal?.removeEventListener("abort", onAbort);
     };
     const fail = (error: unknown): void => {
+      if (settled) return;
       leave();
       reject(error instanceof Error ? error : new Error(String(error)));
     };
@@ -70,12 +62,16 @@ function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
     const onEnd = (): void => {
       fail(new WireError("truncated", "the stream ended before its tip was complete"));
     };
-    const onError = (error: Error): void => fail(error);
     const onClose = (): void => {
       fail(stream.errored ?? new TransportError("stream_reset", "the stream closed before a tip"));
     };
-    waitEnded.addEventListener("abort", leave);
-    stream.on("error", onError);
+    const onAbort = (): void => fail(abortedBy(signal));
+    const timer = clock.setTimer(deadline, () => {
+      const limit = formatMillis(deadline);
+      fail(new TransportError("timeout", `waiting for a tip: no result within ${limit}`));
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+    stream.on("error", fail);
     stream.on("close", onClose);
     stream.on("end", onEnd);
     stream.on("readable", onReadable);
@@ -89,6 +85,19 @@ function takeTip(stream: ByteStream, waitEnded: AbortSignal): Promise<Tip> {
       onReadable();
     });
   });
+}
+
+function abortedBy(signal: AbortSignal | undefined): TransportError {
+  const cause: unknown = signal?.reason;
+  return new TransportError("aborted", "waiting for a tip: aborted", { cause });
+}
+
+/**
+ * Writes a tip. Its bytes are few, so the stream's own buffer takes them whatever its back-pressure says.
+ * @throws InternalError `invariant` or WireError `frame_too_large`, before a byte is written, where the tip may not be sent.
+ */
+export function writeTip(stream: ByteStream, tip: Tip): void {
+  stream.write(encodeTip(tip));
 }
 
 /**
