@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runBench, type BenchPlan } from "./bench.ts";
 import { drawResults } from "./draw-results.ts";
@@ -7,9 +8,10 @@ import { loads } from "./loads/index.ts";
 import { matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
 import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
 import { peers } from "./peers/index.ts";
+import type { Peer } from "./peers/peer.ts";
 import { loopbackPlace, vethPlace, type Place } from "./place.ts";
 import { runProfiles } from "./profile.ts";
-import { controlName, reportTables } from "./report-table.ts";
+import { controlName, otherName, reportTables } from "./report-table.ts";
 import { writeResult } from "./results.ts";
 
 const folder = fileURLToPath(new URL("results/", import.meta.url));
@@ -69,7 +71,12 @@ function planOf(args: Arguments, place: Place): BenchPlan {
   const control = { ...ours, name: controlName, title: `${ours.title} again` };
   return {
     place,
-    peers: [ours, ...(args.control ? [control] : []), ...(args.peers ? peers : [])],
+    peers: [
+      ours,
+      ...(args.control ? [control] : []),
+      ...(args.against === undefined ? [] : [otherCheckout(ours, args, args.against)]),
+      ...(args.peers ? peers : []),
+    ],
     loads: loads.filter(({ name }) => args.only?.some((each) => matches(name, each)) ?? true),
     sizes,
     programs: args.peer,
@@ -77,6 +84,12 @@ function planOf(args: Arguments, place: Place): BenchPlan {
     progress: showProgress,
     options: { ...args, peer: Object.fromEntries(args.peer) },
   };
+}
+
+function otherCheckout(ours: Peer, args: Arguments, folder: string): Peer {
+  const script = join(folder, "packages/cli/bin/culvert.js");
+  const other = culvertPeer({ ...oursOptions(args), script });
+  return { ...other, name: otherName, title: `${ours.title} of the other checkout` };
 }
 
 function oursOptions({ engine, datagramBytes }: Arguments): CulvertOptions {

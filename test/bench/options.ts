@@ -19,6 +19,8 @@ export interface Arguments {
   readonly peers: boolean;
   /** Ours a second time, as if it were a peer. */
   readonly control: boolean;
+  /** Another checkout of Culvert, built, as a peer: what a change gave. */
+  readonly against?: string;
   readonly json: boolean;
 }
 
@@ -55,6 +57,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
       "--control",
       "ours a second time as a peer: what differs between the two is noise",
       false,
+    )
+    .option(
+      "--against <folder>",
+      "another checkout of Culvert, built, as a peer: what a change gave",
     )
     .option("--json", "print the results as JSON instead of tables", false)
     .parse([...argv])

@@ -5,6 +5,9 @@ import { pairedRatio, summarize, type Summary } from "./statistics.ts";
 /** The contender that is ours a second time: its ratio to the first shows how much is noise. */
 export const controlName = "culvert-again";
 
+/** The contender that is another checkout of ours. */
+export const otherName = "culvert-other";
+
 /** The report as Markdown that also reads well on a terminal. */
 export function reportTables(results: Results): string {
   const parts = [
@@ -53,8 +56,9 @@ function heading({ machine, path, rounds }: Results): string {
 
 function headRow({ contenders }: Results): readonly string[] {
   const names = contenders.map(({ title }) => title);
-  const noise = hasControl(contenders) ? ["noise: again / first"] : [];
-  return ["measure", "unit", ...names, ...noise, "ratio to ssh", "aim", "met"];
+  const noise = has(contenders, controlName) ? ["noise: again / first"] : [];
+  const change = has(contenders, otherName) ? ["this / the other checkout"] : [];
+  return ["measure", "unit", ...names, ...noise, ...change, "ratio to ssh", "aim", "met"];
 }
 
 function measureRows(results: Results): readonly (readonly string[])[] {
@@ -64,22 +68,33 @@ function measureRows(results: Results): readonly (readonly string[])[] {
       measure.title,
       measure.unit,
       ...results.contenders.map(({ name }) => cell(results, measure.id, name)),
-      ...(hasControl(results.contenders) ? [ratioCell(noise(results, measure.id))] : []),
+      ...(has(results.contenders, controlName)
+        ? [ratioCell(ratioOf(results, measure.id, [controlName, ours(results)]))]
+        : []),
+      ...(has(results.contenders, otherName)
+        ? [ratioCell(ratioOf(results, measure.id, [ours(results), otherName]))]
+        : []),
       ...verdict(results, measure),
     ]);
 }
 
 function verdict(results: Results, { id, aim }: Measure): readonly string[] {
-  const ours = results.contenders[0]?.name ?? "";
-  const rounds = roundsOf(results, id, ours);
+  const rounds = roundsOf(results, id, ours(results));
   const ratio = pairedRatio(rounds, roundsOf(results, id, "ssh"));
   const met = meets(aim, summarize(succeeded(rounds))?.median, ratio?.median);
   return [ratioCell(ratio), describeAim(aim), met === undefined ? "" : met ? "yes" : "NO"];
 }
 
-function noise(results: Results, id: string): Summary | undefined {
-  const ours = results.contenders[0]?.name ?? "";
-  return pairedRatio(roundsOf(results, id, controlName), roundsOf(results, id, ours));
+function ratioOf(
+  results: Results,
+  id: string,
+  [over, under]: readonly [string, string],
+): Summary | undefined {
+  return pairedRatio(roundsOf(results, id, over), roundsOf(results, id, under));
+}
+
+function ours({ contenders }: Results): string {
+  return contenders[0]?.name ?? "";
 }
 
 function ratioCell(ratio: Summary | undefined): string {
@@ -87,8 +102,8 @@ function ratioCell(ratio: Summary | undefined): string {
   return `${short(ratio.median)} (${short(ratio.min)} to ${short(ratio.max)})`;
 }
 
-function hasControl(contenders: Results["contenders"]): boolean {
-  return contenders.some(({ name }) => name === controlName);
+function has(contenders: Results["contenders"], wanted: string): boolean {
+  return contenders.some(({ name }) => name === wanted);
 }
 
 function cell(results: Results, measure: string, contender: string): string {

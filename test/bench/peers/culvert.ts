@@ -18,6 +18,8 @@ export interface CulvertOptions {
   readonly datagramBytes?: number | undefined;
   /** Writes a CPU profile of each process into this folder when it ends. */
   readonly profileFolder?: string | undefined;
+  /** The `culvert` script of another checkout, built; undefined: that of this one. */
+  readonly script?: string | undefined;
   /** So many servers attached besides the one that is used, all in one more process. */
   readonly fleet?: number | undefined;
 }
@@ -56,7 +58,8 @@ async function startAll(context: StartContext, options: CulvertOptions): Promise
   };
 }
 
-function launch(context: StartContext, role: Role, { profileFolder }: CulvertOptions): Child {
+function launch(context: StartContext, role: Role, options: CulvertOptions): Child {
+  const { profileFolder, script = culvertPath } = options;
   const { relayPrefix, edgePrefix } = context.place;
   const profile =
     profileFolder === undefined
@@ -66,7 +69,7 @@ function launch(context: StartContext, role: Role, { profileFolder }: CulvertOpt
   return context.crew.start(
     role === "relay" ? relayPrefix : edgePrefix,
     process.execPath,
-    [...profile, culvertPath, role, "--config", join(context.folder, `${role}.yaml`)],
+    [...profile, script, role, "--config", join(context.folder, `${role}.yaml`)],
     { cwd: context.folder },
   );
 }
