@@ -46,4 +46,6 @@ export type {
   TunnelSettings,
   TunnelStats,
 } from "./mproxy/tunnel-api.ts";
+export { MproxySession, type MproxySessionOptions } from "./mproxy/mproxy-session.ts";
 export { tunnelDefaults } from "./mproxy/tunnel-defaults.ts";
+export { MproxyTunnel } from "./mproxy/tunnel.ts";

@@ -36,7 +36,8 @@ class MemoryCarrierEnd implements MemoryCarrier {
   #paused = false;
   #over = false;
   /** On its way to the peer. */
-  readonly #underWay: Uint8Array[] = [];
+  readonly #underWay: { readonly bytes: Uint8Array; readonly sent: (() => void) | undefined }[] =
+    [];
   #underWayBytes = 0;
   #ending: CloseReason | undefined;
   #needDrain = false;
@@ -56,12 +57,11 @@ class MemoryCarrierEnd implements MemoryCarrier {
     this.#peer = peer;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     if (this.#over || this.#ending !== undefined) return true;
-    for (const chunk of chunks) {
-      if (chunk.length === 0) continue;
-      this.#underWay.push(chunk);
-      this.#underWayBytes += chunk.length;
+    for (const bytes of chunks) {
+      this.#underWay.push({ bytes, sent: bytes === chunks.at(-1) ? sent : undefined });
+      this.#underWayBytes += bytes.length;
     }
     this.deliverSoon();
     this.#needDrain = this.#underWayBytes > this.#highWaterBytes;
@@ -112,13 +112,15 @@ class MemoryCarrierEnd implements MemoryCarrier {
     const peer = this.#peer;
     if (this.#over || peer === undefined) return;
     while (peer.#takes()) {
-      const chunk = this.#underWay.shift();
-      if (chunk === undefined) break;
-      this.#underWayBytes -= chunk.length;
-      for (let offset = 0; offset < chunk.length; offset += this.#pieceBytes) {
+      const next = this.#underWay.shift();
+      if (next === undefined) break;
+      const { bytes } = next;
+      this.#underWayBytes -= bytes.length;
+      for (let offset = 0; offset < bytes.length; offset += this.#pieceBytes) {
         // Copies, so that a writer who reuses its buffer too early is found out.
-        peer.receive(Uint8Array.from(chunk.subarray(offset, offset + this.#pieceBytes)));
+        peer.receive(Uint8Array.from(bytes.subarray(offset, offset + this.#pieceBytes)));
       }
+      next.sent?.();
     }
     if (this.#needDrain && this.#underWayBytes === 0) {
       this.#needDrain = false;

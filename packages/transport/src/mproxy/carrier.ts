@@ -10,11 +10,11 @@ export interface Carrier {
   /** Where the peer is, for logs and status: `192.0.2.7:443`. */
   readonly remote: string;
   /**
-   * Writes bytes, in order, as one piece if it can (one corked write, one message). They belong to the carrier until they are
-   * sent: the caller changes them no more. Returns false where {@link bufferedBytes} has passed the carrier's own bound and
-   * `drain` will be called. After the end it drops what it is given.
+   * Writes bytes, in order, as one piece if it can (one corked write, one message). Their memory belongs to the carrier until it
+   * calls `sent`, never at once: then nobody below needs it any more. Returns false where {@link bufferedBytes} has passed the
+   * carrier's own bound and `drain` will be called. After the end it drops what it is given, and may not call `sent`.
    */
-  write(chunks: readonly Uint8Array[]): boolean;
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean;
   /** Bytes written and not yet handed to the system. */
   readonly bufferedBytes: number;
   /** Starts delivery; called once. */

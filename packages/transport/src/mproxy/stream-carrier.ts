@@ -49,11 +49,17 @@ export class StreamCarrier implements Carrier {
     return this.#writable.writableLength;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     if (this.#reason !== undefined) return true;
     const writable = this.#writable;
     writable.cork();
-    for (const chunk of chunks) writable.write(chunk, this.#onWritten);
+    const last = chunks.length - 1;
+    for (const [index, chunk] of chunks.entries()) {
+      writable.write(chunk, () => {
+        if (index === last) sent?.();
+        this.#onWritten();
+      });
+    }
     writable.uncork();
     this.#full ||= writable.writableLength >= carrierDefaults.highWaterBytes;
     return !this.#full;

@@ -52,10 +52,16 @@ export class WebSocketCarrier implements Carrier {
     return this.#webSocket.bufferedAmount;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     if (this.#reason !== undefined) return true;
     this.#socket.cork();
-    for (const chunk of chunks) this.#webSocket.send(chunk, sendOptions, this.#onWritten);
+    const last = chunks.length - 1;
+    for (const [index, chunk] of chunks.entries()) {
+      this.#webSocket.send(chunk, sendOptions, () => {
+        if (index === last) sent?.();
+        this.#onWritten();
+      });
+    }
     this.#socket.uncork();
     this.#full ||= this.bufferedBytes >= carrierDefaults.highWaterBytes;
     return !this.#full;
