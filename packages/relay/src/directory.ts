@@ -1,6 +1,6 @@
 import type { PeerId } from "@culvert/identity";
 import type { Session } from "@culvert/transport";
-import type { Attach } from "@culvert/wire";
+import type { Attach, Expose } from "@culvert/wire";
 import type { Millis } from "@culvert/runtime";
 import type { KnownPeer } from "./options.ts";
 
@@ -13,6 +13,8 @@ export interface AttachedPeer {
   readonly transient: boolean;
   readonly services: readonly string[];
   readonly software: string;
+  /** Public names and ports it asks for; empty for clients. */
+  readonly exposes: readonly Expose[];
   readonly attachedAt: Millis;
 }
 
@@ -79,6 +81,7 @@ export class Directory {
       transient: attach.transient,
       services: attach.services,
       software: attach.software,
+      exposes: attach.role === "server" ? (attach.exposes ?? []) : [],
       attachedAt: now,
     };
     if (attach.transient) return this.#attachTransient(attached);

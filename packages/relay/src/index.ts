@@ -7,6 +7,7 @@ export {
   type RelayLimits,
   type RelayOptions,
 } from "./options.ts";
+export * from "./public-offers/index.ts";
 export { Relay, type RelayDeps } from "./relay.ts";
 export type { ConnectionStatus, PeerSessionStatus, PeerStatus, RelayStatus } from "./status.ts";
 export {

@@ -1,5 +1,6 @@
 import { millis, type Millis } from "@culvert/runtime";
 import type { PeerId } from "@culvert/identity";
+import type { PublicGrantList } from "./public-offers/public-grants.ts";
 
 /** What a peer may be on this relay. */
 export type PeerRole = "client" | "server";
@@ -54,6 +55,8 @@ export interface RelayOptions {
   readonly peers: readonly KnownPeer[];
   readonly grants: readonly Grant[];
   readonly limits: RelayLimits;
+  /** Public names and ports that servers may have; default none. */
+  readonly public?: PublicGrantList;
   /** How long connections may go on after a drain has begun. */
   readonly drainTimeout: Millis;
   /** Name and version told to peers. */

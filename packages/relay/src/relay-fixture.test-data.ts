@@ -12,6 +12,7 @@ import {
 import { encodeForward, encodeForwardAnswer, Status, type Attach, type Tip } from "@culvert/wire";
 import { RelayMetrics } from "./metrics.ts";
 import { relayLimitDefaults, type Grant, type KnownPeer, type RelayLimits } from "./options.ts";
+import type { PublicGrantList } from "./public-offers/public-grants.ts";
 import { Relay } from "./relay.ts";
 
 /** A relay on a memory network, with a client and two servers it knows. */
@@ -28,7 +29,11 @@ export interface World {
 }
 
 export async function createWorld(
-  options: { grants?: readonly Grant[]; limits?: Partial<RelayLimits> } = {},
+  options: {
+    grants?: readonly Grant[];
+    limits?: Partial<RelayLimits>;
+    public?: PublicGrantList;
+  } = {},
 ): Promise<World> {
   const [relayKey, laptop, lanBox, attic] = Array.from({ length: 4 }, () => generateIdentity());
   if (!relayKey || !laptop || !lanBox || !attic) throw new Error("no keys");
@@ -57,6 +62,7 @@ export async function createWorld(
       peers,
       grants: options.grants ?? [{ client: "laptop", server: "lan-box", services: ["echo", "80"] }],
       limits: { ...relayLimitDefaults, tipDeadline: millis(300), ...options.limits },
+      ...(options.public === undefined ? {} : { public: options.public }),
       drainTimeout: millis(500),
       software: "culvert/test",
     },

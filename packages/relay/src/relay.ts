@@ -1,8 +1,10 @@
 import {
   formatCloseReason,
   Scope,
+  systemRandom,
   withDeadline,
   type Clock,
+  type Random,
   type SpliceResult,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
@@ -15,6 +17,8 @@ import { sumListenerStats } from "./listener-stats.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { PeerRole, RelayOptions } from "./options.ts";
 import { PeerLogs } from "./peer-logs.ts";
+import { PublicGrants } from "./public-offers/public-grants.ts";
+import { PublicOffers } from "./public-offers/public-offers.ts";
 import { SessionDesk } from "./session-desk.ts";
 import { relayStatus, type RelayStatus } from "./status.ts";
 
@@ -23,6 +27,8 @@ export interface RelayDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RelayMetrics;
+  /** Names public connections; default: the system's. */
+  readonly random?: Random;
   /** Binds every configured address; called once, by {@link Relay.start}. */
   readonly listen: () => Promise<readonly SessionListener[]>;
 }
@@ -38,6 +44,8 @@ export class Relay {
   readonly #connections = new ConnectionTable();
   readonly #broker: ConnectionBroker;
   readonly #desk: SessionDesk;
+  /** What attached servers have of a public entrance; whoever has one starts it. */
+  readonly publicOffers: PublicOffers;
   readonly #scope = new Scope();
   readonly #ended = { clientToServer: 0, serverToClient: 0 };
   #listeners: readonly SessionListener[] = [];
@@ -63,6 +71,15 @@ export class Relay {
       connections: this.#connections,
       ended: (result) => this.#onEnded(result),
     });
+    this.publicOffers = new PublicOffers({
+      clock,
+      log,
+      limits,
+      draining,
+      random: deps.random ?? systemRandom,
+      connections: this.#connections,
+      grants: new PublicGrants(options.public ?? { names: [], ports: [] }),
+    });
     this.#desk = new SessionDesk({
       clock,
       log,
@@ -72,6 +89,7 @@ export class Relay {
       software,
       draining,
       broker: this.#broker,
+      publicOffers: this.publicOffers,
       directory: this.#directory,
     });
   }

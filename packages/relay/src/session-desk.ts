@@ -21,6 +21,7 @@ import type { AttachedPeer, Directory } from "./directory.ts";
 import type { RelayMetrics, SessionRefusal } from "./metrics.ts";
 import type { KnownPeer, RelayLimits } from "./options.ts";
 import type { PeerLogs } from "./peer-logs.ts";
+import type { PublicOffers } from "./public-offers/public-offers.ts";
 
 /** What the desk works with. */
 export interface DeskDeps {
@@ -30,6 +31,7 @@ export interface DeskDeps {
   readonly metrics: RelayMetrics;
   readonly directory: Directory;
   readonly broker: ConnectionBroker;
+  readonly publicOffers: PublicOffers;
   readonly limits: RelayLimits;
   readonly software: string;
   readonly draining: () => boolean;
@@ -57,11 +59,13 @@ export class SessionDesk {
     }
     this.#sessions.add(session);
     if (stranger) this.#strangers += 1;
+    let attached: AttachedPeer | undefined;
     try {
       const streams = session.streams[Symbol.asyncIterator]();
-      const attached = await this.#receive(session, peer, streams);
+      attached = await this.#receive(session, peer, streams);
       if (attached !== undefined) await this.#serveAttached(attached, streams);
     } finally {
+      if (attached !== undefined) this.#deps.publicOffers.detach(attached);
       if (peer !== undefined) this.#deps.directory.detach(peer, session);
       if (stranger) this.#strangers -= 1;
       this.#sessions.delete(session);
@@ -112,7 +116,9 @@ export class SessionDesk {
     }
     const judged = await this.#hear(session, peer, stream);
     if (judged.kind === "attached") {
-      answerAndEnd(stream, this.#answer(Status.ok, "", judged.attached.peer.name), clock);
+      const exposes = this.#deps.publicOffers.attach(judged.attached);
+      const answer = this.#answer(Status.ok, "", judged.attached.peer.name);
+      answerAndEnd(stream, exposes.length === 0 ? answer : { ...answer, exposes }, clock);
       return judged.attached;
     }
     this.#count(session, peer, judged.reason, judged.text);
@@ -162,6 +168,7 @@ export class SessionDesk {
     switch (outcome.kind) {
       case "attached":
         if (outcome.replaced !== undefined) {
+          this.#deps.publicOffers.detach(outcome.replaced);
           metrics.sessionsSuperseded.inc();
           this.#deps.log.info("relay.session.superseded", describe(session, peer));
           const text = "a newer session of this identity attached";

@@ -13,7 +13,7 @@ export const tipDefaults = {
   /** Most services one server offers. */
   maxServices: 256,
   /** Most public names and ports one server asks for. */
-  maxExposes: 64,
+  maxExposes: 256,
   /** Most capabilities in one list. */
   maxCapabilities: 64,
   /** A tip that opens a stream is complete this long after the stream was seen, or the stream is reset. */
