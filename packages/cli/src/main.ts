@@ -9,6 +9,7 @@ import { registerKey } from "./commands/key.ts";
 import { registerRelay } from "./commands/relay.ts";
 import { registerServer } from "./commands/server.ts";
 import { registerStatus } from "./commands/status.ts";
+import { registerToken } from "./commands/token.ts";
 import { ExitCode } from "./exit-code.ts";
 import { version } from "./version.ts";
 
@@ -66,6 +67,7 @@ Exit codes: 0 all went well, 1 failed while running, 2 wrong command line or con
   registerStatus(program);
   registerCheck(program);
   registerKey(program);
+  registerToken(program);
   registerDemo(program);
   registerDemoEndServer(program);
   return program;
