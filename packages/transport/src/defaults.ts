@@ -12,3 +12,6 @@ export const reconnectDefaults: RetryOptions = {
 
 /** Longest wait for a session, from name lookup to proved identity; above one handshake time-out. */
 export const dialTimeoutDefault = millis(6_000);
+
+/** Head start of one address over the next (RFC 8305 §5, Connection Attempt Delay). */
+export const connectionAttemptDelay = millis(250);

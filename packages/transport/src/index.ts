@@ -49,3 +49,18 @@ export type {
 export { MproxySession, type MproxySessionOptions } from "./mproxy/mproxy-session.ts";
 export { tunnelDefaults } from "./mproxy/tunnel-defaults.ts";
 export { MproxyTunnel } from "./mproxy/tunnel.ts";
+export { ProxyBypass, type HttpProxy } from "./mproxy/http-proxy.ts";
+export {
+  SessionAcceptor,
+  unprovedLimitDefaults,
+  type SessionAcceptorDeps,
+  type SessionAcceptorOptions,
+  type SessionUpgrades,
+} from "./mproxy/session-acceptor.ts";
+export { StreamCarrier, type StreamCarrierOptions } from "./mproxy/stream-carrier.ts";
+export type { UnprovedLimits } from "./mproxy/unproved-peers.ts";
+export { WebSocketCarrier, type WebSocketCarrierOptions } from "./mproxy/web-socket-carrier.ts";
+export { wssDialer, type WssDialerDeps, type WssDialerOptions } from "./mproxy/wss-dialer.ts";
+export { listenWss, type WssListenOptions } from "./mproxy/wss-listen.ts";
+export { sessionPath, sessionSubprotocol } from "./mproxy/wss-names.ts";
+export type { WssSettings } from "./mproxy/wss-settings.ts";

@@ -1,6 +1,7 @@
-import { millis, type Clock } from "@culvert/runtime";
+import type { Clock } from "@culvert/runtime";
 import type { Identity, PeerId } from "@culvert/identity";
 import type { QuicEngine, QuicSettings } from "@culvert/quic";
+import { connectionAttemptDelay } from "./defaults.ts";
 import { chooseDialEngine, type EnginePolicy } from "./engine-choice.ts";
 import { dialRace, resolveAddresses, type LookUp } from "./happy-eyeballs.ts";
 import type { HostPort } from "./host-port.ts";
@@ -59,6 +60,3 @@ export function quicDialer(
     });
   };
 }
-
-/** RFC 8305 §5, Connection Attempt Delay. */
-const connectionAttemptDelay = millis(250);

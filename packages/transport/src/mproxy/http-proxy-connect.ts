@@ -16,7 +16,7 @@ export function connectThroughProxy(
   signal: AbortSignal,
 ): Promise<Duplex> {
   const authority = formatHostPort(target);
-  const name = `the proxy ${formatHostPort(proxy)}`;
+  const name = `the proxy ${formatHostPort(proxy.address)}`;
   return new Promise((resolve, reject) => {
     const asking = request({
       method: "CONNECT",
@@ -63,8 +63,8 @@ function refused(name: string, target: string, status: number): TransportError {
 
 function authorization({ credentials }: HttpProxy): Record<string, string> {
   if (credentials === undefined) return {};
-  const joined = Buffer.from(`${credentials.user}:${credentials.reveal()}`, "utf8");
-  return { "proxy-authorization": `Basic ${joined.toString("base64")}` };
+  const encoded = Buffer.from(credentials.reveal(), "utf8").toString("base64");
+  return { "proxy-authorization": `Basic ${encoded}` };
 }
 
 /** A proxy that says more than this about a connection is none. */

@@ -1,51 +1,11 @@
-import { isIP } from "node:net";
-import { BlockList } from "node:net";
-import { ConfigError } from "@culvert/runtime";
+import { BlockList, isIP } from "node:net";
 import type { HostPort } from "../host-port.ts";
 
 /** An HTTP proxy that knows CONNECT (RFC 9110 §9.3.6). */
-export interface HttpProxy extends HostPort {
-  /** Whether the way to the proxy itself is TLS (`https://`), its certificate verified. */
-  readonly tls: boolean;
-  /** User and password (Basic, RFC 7617); never logged. */
-  readonly credentials?: { readonly user: string; readonly reveal: () => string } | undefined;
-}
-
-/** Which way out there is. */
-export interface HttpProxySettings {
-  readonly proxy: HttpProxy;
-  /** Targets that are dialled without the proxy. */
-  readonly bypass: ProxyBypass;
-}
-
-/**
- * Reads what stands in `https_proxy`: `http://user:password@proxy.example:3128`, with `http` where no scheme is given. Percent
- * escapes in user and password are resolved.
- * @throws ConfigError `bad_address`, without the text, in which a password may stand.
- */
-export function parseHttpProxy(text: string): HttpProxy {
-  let url: URL;
-  try {
-    url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
-  } catch {
-    throw badProxy("it is no URL such as http://proxy.example:3128");
-  }
-  const tls = url.protocol === "https:";
-  if (!tls && url.protocol !== "http:") {
-    throw badProxy(`only http and https proxies are known, not ${url.protocol.slice(0, 20)}`);
-  }
-  if (url.hostname === "" || !["", "/"].includes(url.pathname) || url.search !== "") {
-    throw badProxy("it has a host and a port, and nothing behind them");
-  }
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const port = url.port === "" ? (tls ? 443 : 80) : Number(url.port);
-  if (port === 0) throw badProxy("port 0 cannot be dialled");
-  if (url.username === "" && url.password === "") return { host, port, tls };
-  const user = unescape(url.username);
-  const password = unescape(url.password);
-  // A colon would move into the password (RFC 7617 §2).
-  if (user.includes(":")) throw badProxy("a user name cannot hold a colon");
-  return { host, port, tls, credentials: { user, reveal: () => password } };
+export interface HttpProxy {
+  readonly address: HostPort;
+  /** `user:password` for Basic authentication (RFC 7617); never logged. */
+  readonly credentials?: { reveal(): string } | undefined;
 }
 
 /**
@@ -100,16 +60,4 @@ function parseEntry(text: string): Entry {
     port,
     matches: (other) => isIP(other) !== 0 && list.check(other, isIP(other) === 6 ? "ipv6" : "ipv4"),
   };
-}
-
-function unescape(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw badProxy("a percent sign in user or password is written %25");
-  }
-}
-
-function badProxy(why: string): ConfigError {
-  return new ConfigError("bad_address", `the HTTP proxy cannot be used: ${why}`);
 }

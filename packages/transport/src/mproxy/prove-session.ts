@@ -1,0 +1,76 @@
+import { errorText, TransportError, withDeadline, type Clock, type Millis } from "@culvert/runtime";
+import type { Session } from "../session.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ProofExchange, ProvedPeer } from "./identity-proof-exchange.ts";
+import { MproxySession } from "./mproxy-session.ts";
+import type { Tunnel, TunnelSettings } from "./tunnel-api.ts";
+import { tunnelDefaults } from "./tunnel-defaults.ts";
+import { MproxyTunnel } from "./tunnel.ts";
+
+/** How two ends prove themselves over a fresh carrier. */
+export interface ProveSessionOptions {
+  readonly clock: Clock;
+  /** Not started; owned from the call on, and closed where this fails. */
+  readonly carrier: Carrier;
+  readonly role: "dialler" | "listener";
+  /** Our part of the proof. */
+  readonly exchange: ProofExchange;
+  readonly settings: Partial<TunnelSettings>;
+  /** The whole of it must be done this long after the call. */
+  readonly deadline: Millis;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Proves identities both ways over a carrier (PROTOCOL.md §12.2), and makes the session. Before the peer is proved nothing of it but
+ * hello and proof is looked at.
+ * @throws WireError or TransportError: `wrong_peer`, `handshake_failed`, `timeout`, `aborted`, or `connection_closed` with the peer's
+ * reason.
+ */
+export function proveSession(options: ProveSessionOptions): Promise<Session> {
+  const { clock, carrier, deadline, signal } = options;
+  const what = `proof of identity with ${carrier.remote}`;
+  const dialect = `culvert-${options.role}` as const;
+  const tunnel = new MproxyTunnel({ clock, carrier }, { dialect, settings: options.settings });
+  const proved = withDeadline({ clock, limit: deadline, what, signal }, () =>
+    exchangeProofs(tunnel, options),
+  );
+  proved.catch((error: unknown) => {
+    tunnel.close({ by: "us", code: "handshake_failed", text: errorText(error) });
+  });
+  return proved;
+}
+
+function exchangeProofs(tunnel: Tunnel, options: ProveSessionOptions): Promise<Session> {
+  const { exchange, settings } = options;
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    tunnel.control.on((message) => {
+      if (settled) return;
+      try {
+        const { send, proved } = exchange.receive(message);
+        for (const answer of send) tunnel.control.send(answer);
+        if (proved === undefined) return;
+        settled = true;
+        // At once, since the peer's streams may come right behind its proof.
+        resolve(sessionOf(tunnel, proved, settings.maxStreams ?? tunnelDefaults.maxStreams));
+      } catch (error) {
+        settled = true;
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    void tunnel.closed.then(({ by, text }) => {
+      const who = by === "us" ? "we" : "the peer";
+      const message = `${who} ended the session before it was proved: ${text}`;
+      reject(new TransportError("connection_closed", message, { data: { by } }));
+    });
+    for (const message of exchange.begin()) tunnel.control.send(message);
+  });
+}
+
+function sessionOf(tunnel: Tunnel, { id, terms }: ProvedPeer, maxStreams: number): Session {
+  // Whatever else it has to say, it says on streams.
+  tunnel.control.on(() => undefined);
+  const agreement = { sendWindowBytes: terms.windowBytes, maxStreams: terms.maxStreams };
+  return new MproxySession({ tunnel, peer: id, agreement, maxStreams });
+}
