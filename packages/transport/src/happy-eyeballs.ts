@@ -7,14 +7,16 @@ import type { HostPort } from "./host-port.ts";
 export type LookUp = (host: string) => Promise<readonly LookupAddress[]>;
 
 /** What a race of dials needs. */
-export interface RaceOptions<T> {
+export interface RaceOptions<T, A = HostPort> {
   readonly clock: Clock;
   /** Head start of each address over the next one (RFC 8305 §5: 250 ms). */
   readonly stagger: Millis;
   readonly signal: AbortSignal;
-  readonly dial: (address: HostPort, signal: AbortSignal) => Promise<T>;
+  readonly dial: (address: A, signal: AbortSignal) => Promise<T>;
   /** Releases a connection that won too late. */
   readonly discard: (late: T) => void;
+  /** Tells of all failures at once, in the order of the addresses; the last of them speaks for all where this is absent. */
+  readonly combine?: (failures: readonly unknown[]) => Error;
 }
 
 /**
@@ -50,19 +52,19 @@ export async function resolveAddresses(lookUp: LookUp, target: HostPort): Promis
 }
 
 /**
- * Dials addresses side by side, each a little after the one before or at once when that one has failed (RFC 8305 §5). The first
- * connection wins; the others are aborted.
- * @throws the error of the last address to fail where all do.
+ * Dials addresses, or other ways to one peer, side by side: each a little after the one before or at once when that one has failed
+ * (RFC 8305 §5). The first connection wins; the others are aborted.
+ * @throws the error of the last address where all fail, or what `combine` makes of them.
  */
-export async function dialRace<T>(
-  addresses: readonly HostPort[],
-  options: RaceOptions<T>,
+export async function dialRace<T, A = HostPort>(
+  addresses: readonly A[],
+  options: RaceOptions<T, A>,
 ): Promise<T> {
-  const { clock, stagger, signal, dial, discard } = options;
+  const { clock, stagger, signal, dial, discard, combine } = options;
   const race = new AbortController();
   const raceSignal = AbortSignal.any([signal, race.signal]);
   let startNext = (): void => undefined;
-  const attempt = async (address: HostPort): Promise<T> => {
+  const attempt = async (address: A): Promise<T> => {
     try {
       const connection = await dial(address, raceSignal);
       if (race.signal.aborted) {
@@ -95,15 +97,16 @@ export async function dialRace<T>(
   try {
     return await Promise.any(attempts);
   } catch (error) {
-    if (error instanceof AggregateError) throw lastError(error, signal);
-    throw error;
+    if (!(error instanceof AggregateError)) throw error;
+    if (signal.aborted) {
+      throw new TransportError("aborted", "dial aborted", { cause: signal.reason });
+    }
+    throw (combine ?? lastOf)(error.errors);
   }
 }
 
-function lastError(failures: AggregateError, signal: AbortSignal): Error {
-  if (signal.aborted)
-    return new TransportError("aborted", "dial aborted", { cause: signal.reason });
-  const last: unknown = failures.errors.at(-1);
+function lastOf(failures: readonly unknown[]): Error {
+  const last = failures.at(-1);
   return last instanceof Error ? last : new TransportError("dial_failed", "no address to dial");
 }
 

@@ -22,8 +22,9 @@ export { linkObserver, type LinkObserverOptions } from "./link-observer.ts";
 export { linkStatus, type LinkStatus } from "./link-status.ts";
 export { LinkMetrics } from "./metrics.ts";
 export { QuicSession } from "./quic-session.ts";
+export { attach } from "./attach.ts";
+export { planDials, type BetterWay, type DialPlan, type Transport } from "./transport-race.ts";
 export {
-  attach,
   RelayLink,
   type LinkObserver,
   type LinkState,

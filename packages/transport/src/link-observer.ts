@@ -19,6 +19,10 @@ export interface LinkObserverOptions {
 export function linkObserver(options: LinkObserverOptions): LinkObserver {
   const { clock, metrics, role, relay } = options;
   const log = rateLimited(options.log, clock, { burst: 5, interval: millis(10_000) });
+  const carriedBy = (transport: string | undefined): void => {
+    metrics.transport.reset();
+    if (transport !== undefined) metrics.transport.set({ transport }, 1);
+  };
   return {
     dialing: (attempt) => log.debug("link.dialing", { relay, attempt }),
     retrying: (error, delay) => {
@@ -37,6 +41,7 @@ export function linkObserver(options: LinkObserverOptions): LinkObserver {
     attached: (session, answer) => {
       metrics.attempts.inc({ result: "attached" });
       metrics.up.set(1);
+      carriedBy(session.transport);
       log.info(`${role}.attached`, {
         relay,
         remote: session.remote,
@@ -45,8 +50,25 @@ export function linkObserver(options: LinkObserverOptions): LinkObserver {
         software: answer.software,
       });
     },
+    moved: (from, to) => {
+      metrics.moves.inc();
+      carriedBy(to.transport);
+      log.info("link.moved", { relay, remote: to.remote, from: from.transport, to: to.transport });
+    },
+    notMoved: (error, delay) =>
+      log.debug("link.not_moved", { relay, reason: error.message, retryIn: formatMillis(delay) }),
+    left: (session, reason) =>
+      log.info("link.left", {
+        relay,
+        remote: session.remote,
+        transport: session.transport,
+        by: reason.by,
+        code: reason.code,
+        reason: reason.text,
+      }),
     detached: (reason) => {
       metrics.up.set(0);
+      carriedBy(undefined);
       metrics.lost.inc({ by: reason.by });
       log.warn(`${role}.detached`, {
         relay,

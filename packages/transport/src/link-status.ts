@@ -15,13 +15,15 @@ export interface LinkStatus {
     readonly relaySoftware: string;
     readonly ageMs: number;
   };
+  /** Present after a move: sessions whose connections still go on. */
+  readonly leaving?: readonly { readonly transport: string; readonly openStreams: number }[];
 }
 
 /** Takes the picture of a link. */
 export function linkStatus(state: LinkState, now: Millis): LinkStatus {
   switch (state.kind) {
     case "attached": {
-      const { session, answer, since } = state;
+      const { session, answer, since, leaving } = state;
       return {
         state: state.kind,
         session: {
@@ -32,6 +34,14 @@ export function linkStatus(state: LinkState, now: Millis): LinkStatus {
           ageMs: Math.round(now - since),
           ...session.stats(),
         },
+        ...(leaving.length === 0
+          ? {}
+          : {
+              leaving: leaving.map((old) => ({
+                transport: old.transport,
+                openStreams: old.stats().openStreams,
+              })),
+            }),
       };
     }
     case "connecting":

@@ -5,6 +5,8 @@ export class LinkMetrics {
   readonly up: Gauge;
   readonly attempts: Counter<"result">;
   readonly lost: Counter<"by">;
+  readonly transport: Gauge<"transport">;
+  readonly moves: Counter;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -23,6 +25,17 @@ export class LinkMetrics {
       name: "culvert_link_lost_total",
       help: "Attached sessions that ended, by who is to blame.",
       labelNames: ["by"],
+      registers,
+    });
+    this.transport = new Gauge({
+      name: "culvert_link_transport",
+      help: "1 for what carries the session to the relay now: quic/quinn, quic/quiche, wss.",
+      labelNames: ["transport"],
+      registers,
+    });
+    this.moves = new Counter({
+      name: "culvert_link_moves_total",
+      help: "Moves of the session to a better transport.",
       registers,
     });
   }

@@ -51,6 +51,9 @@ async function scene(script: number[]): Promise<{
     },
     attached: () => events.push("attached"),
     detached: (reason) => events.push(`detached ${reason.by}`),
+    moved: () => events.push("moved"),
+    notMoved: () => undefined,
+    left: () => undefined,
   };
   const engine = network.createEngine();
   const link = new RelayLink(
@@ -82,6 +85,7 @@ async function scene(script: number[]): Promise<{
       retry: { first: millis(100), cap: millis(1_000), factor: 2 },
       dialTimeout: millis(6_000),
       tipDeadline: millis(5_000),
+      moveDrain: millis(60_000),
     },
   );
   links.push({ link, clock });

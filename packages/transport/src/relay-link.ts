@@ -11,10 +11,19 @@ import {
   type Random,
   type RetryOptions,
 } from "@culvert/runtime";
-import { Status, statusName, type Attach, type AttachAnswer, type StatusCode } from "@culvert/wire";
+import {
+  Capability,
+  Status,
+  statusName,
+  type Attach,
+  type AttachAnswer,
+  type StatusCode,
+} from "@culvert/wire";
+import { attach } from "./attach.ts";
 import { closeGently } from "./close-gently.ts";
+import { LeavingSessions } from "./leaving-sessions.ts";
 import type { Session } from "./session.ts";
-import { readTip, writeTip } from "./tip-io.ts";
+import type { BetterWay } from "./transport-race.ts";
 
 /** What a link tells its owner, for logs and metrics. */
 export interface LinkObserver {
@@ -25,6 +34,12 @@ export interface LinkObserver {
   refused(status: StatusCode, text: string, delay: Millis): void;
   attached(session: Session, answer: AttachAnswer): void;
   detached(reason: CloseReason): void;
+  /** A better session took over from another, which keeps the streams it has. */
+  moved(from: Session, to: Session): void;
+  /** An attempt to move failed; the session stays, and the next attempt comes after `delay`. */
+  notMoved(error: Error, delay: Millis): void;
+  /** A session that was moved away from is over. */
+  left(session: Session, reason: CloseReason): void;
 }
 
 /** What a link needs from outside. */
@@ -32,8 +47,10 @@ export interface RelayLinkDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly dial: (signal: AbortSignal) => Promise<Session>;
+  /** The way that the link moves to, as soon as it can, where {@link dial} has found another. */
+  readonly better?: BetterWay;
   readonly observer: LinkObserver;
-  /** Takes the streams the relay opens; without it they are never looked at, and their number is bounded by the session. */
+  /** Takes the streams the relay opens, of each session; without it they are never looked at, and their number is bounded by the session. */
   readonly serve?: (session: Session) => void;
 }
 
@@ -45,6 +62,8 @@ export interface RelayLinkOptions {
   /** Longest wait for a session, from name lookup to proved identity. */
   readonly dialTimeout: Millis;
   readonly tipDeadline: Millis;
+  /** How long streams may go on on a session that the link has moved away from. */
+  readonly moveDrain: Millis;
 }
 
 /** Where a link stands. */
@@ -56,18 +75,22 @@ export type LinkState =
       readonly session: Session;
       readonly answer: AttachAnswer;
       readonly since: Millis;
+      /** Sessions the link has moved away from, whose streams go on. */
+      readonly leaving: readonly Session[];
     }
   | { readonly kind: "stopped" };
 
 /**
  * Keeps exactly one attached session to the relay: dials, attaches, and dials again with capped, jittered back-off, for ever
- * (PROTOCOL.md, Attach). The session it holds may end at any moment; users of {@link session} see its streams reset.
+ * (PROTOCOL.md, Attach). The session it holds may end at any moment; users of {@link session} see its streams reset. Where it came
+ * by a lesser transport the link moves to the better one when that works: new streams first, the open ones stay where they are.
  */
 export class RelayLink {
   readonly #deps: RelayLinkDeps;
   readonly #options: RelayLinkOptions;
   readonly #schedule: RetrySchedule;
   readonly #stop = new AbortController();
+  readonly #leaving: LeavingSessions;
   #state: LinkState = { kind: "idle" };
   #running: Promise<void> = Promise.resolve();
 
@@ -75,10 +98,16 @@ export class RelayLink {
     this.#deps = deps;
     this.#options = options;
     this.#schedule = new RetrySchedule(deps.random, options.retry);
+    this.#leaving = new LeavingSessions({
+      clock: deps.clock,
+      limit: options.moveDrain,
+      left: (session, reason) => deps.observer.left(session, reason),
+    });
   }
 
   get state(): LinkState {
-    return this.#state;
+    if (this.#state.kind !== "attached") return this.#state;
+    return { ...this.#state, leaving: this.#leaving.list };
   }
 
   /** The attached session, if there is one now. */
@@ -93,12 +122,15 @@ export class RelayLink {
     this.#running = this.#run();
   }
 
-  /** Stops dialling, for good, and closes the session once its last bytes have arrived (see {@link closeGently}). */
+  /** Stops dialling, for good, and closes what it holds once the last bytes have arrived (see {@link closeGently}). */
   async stop(reason: CloseReason): Promise<void> {
     const session = this.session;
     this.#state = { kind: "stopped" };
     this.#stop.abort(new TransportError("aborted", reason.text));
-    if (session !== undefined) await closeGently(session, reason, this.#deps.clock);
+    await Promise.all([
+      this.#leaving.close(reason),
+      session === undefined ? undefined : closeGently(session, reason, this.#deps.clock),
+    ]);
     await this.#running;
   }
 
@@ -115,7 +147,7 @@ export class RelayLink {
     observer.dialing(this.#schedule.attempt + 1);
     let session: Session | undefined;
     try {
-      session = await this.#dial();
+      session = await this.#dial(this.#deps.dial, this.#stop.signal);
       const answer = await attach(session, this.#options, clock, this.#stop.signal);
       if (answer.status !== Status.ok) {
         session.close({ by: "us", code: "refused", text: statusName(answer.status) });
@@ -133,16 +165,16 @@ export class RelayLink {
     }
   }
 
-  #dial(): Promise<Session> {
+  #dial(dial: (signal: AbortSignal) => Promise<Session>, signal: AbortSignal): Promise<Session> {
     return withDeadline(
       {
         clock: this.#deps.clock,
         limit: this.#options.dialTimeout,
         what: "dialling the relay",
-        signal: this.#stop.signal,
+        signal,
         discard: (late) => late.close({ by: "us", code: "too_late", text: "dialled too slowly" }),
       },
-      (signal) => this.#deps.dial(signal),
+      dial,
     );
   }
 
@@ -161,10 +193,21 @@ export class RelayLink {
   async #serve(session: Session, answer: AttachAnswer): Promise<Millis> {
     const { clock, observer } = this.#deps;
     const attachedAt = clock.now();
-    this.#state = { kind: "attached", session, answer, since: attachedAt };
+    let current: Attached = { session, answer };
+    this.#hold(current);
     observer.attached(session, answer);
     this.#deps.serve?.(session);
-    const reason = await session.closed;
+    for (;;) {
+      const moved = await this.#move(current);
+      if (moved === undefined) break;
+      const from = current.session;
+      current = moved;
+      this.#hold(current);
+      observer.moved(from, current.session);
+      this.#deps.serve?.(current.session);
+      this.#leaving.add(from);
+    }
+    const reason = await current.session.closed;
     if (!this.#stop.signal.aborted) {
       this.#state = { kind: "connecting", lastError: `session lost: ${reason.text}` };
     }
@@ -173,35 +216,65 @@ export class RelayLink {
     if (clock.now() - attachedAt >= youngSession) this.#schedule.reset();
     return this.#schedule.next();
   }
+
+  #hold({ session, answer }: Attached): void {
+    this.#state = { kind: "attached", session, answer, since: this.#deps.clock.now(), leaving: [] };
+  }
+
+  /** Waits for a better session while the one there is lasts; undefined where that ended first. */
+  async #move({ session, answer }: Attached): Promise<Attached | undefined> {
+    const { better } = this.#deps;
+    const over = new AbortController();
+    const ended = session.closed.then(() => over.abort());
+    if (better === undefined || better.made(session) || !knowsMove(answer)) {
+      await ended;
+      return undefined;
+    }
+    const signal = AbortSignal.any([over.signal, this.#stop.signal]);
+    const moved = await this.#seek(better, signal);
+    if (moved === undefined) await ended;
+    return moved;
+  }
+
+  /** Tries the better way with a back-off of its own until it leads somewhere, or the signal ends it. */
+  async #seek(better: BetterWay, signal: AbortSignal): Promise<Attached | undefined> {
+    const { clock, random, observer } = this.#deps;
+    const { attach: said, tipDeadline } = this.#options;
+    const schedule = new RetrySchedule(random, moveRetry);
+    const tip = { ...said, capabilities: [...said.capabilities, Capability.move] };
+    let delay = schedule.next();
+    for (;;) {
+      let session: Session | undefined;
+      try {
+        await sleep(clock, delay, signal);
+        session = await this.#dial(better.dial, signal);
+        const answer = await attach(session, { attach: tip, tipDeadline }, clock, signal);
+        if (answer.status === Status.ok) return { session, answer };
+        const text = `the relay refused: ${statusName(answer.status)}: ${answer.text}`;
+        throw new TransportError("refused", text, { data: { status: answer.status } });
+      } catch (error) {
+        session?.close({ by: "us", code: "attach_failed", text: errorText(error) });
+        if (signal.aborted) return undefined;
+        delay = schedule.next();
+        observer.notMoved(error instanceof Error ? error : new Error(String(error)), delay);
+      }
+    }
+  }
 }
 
-/**
- * Says who we are on a fresh session and waits for the relay's answer.
- * @throws WireError or TransportError if the answer does not come or is none.
- */
-export async function attach(
-  session: Session,
-  options: { readonly attach: Attach; readonly tipDeadline: Millis },
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<AttachAnswer> {
-  const stream = await session.openStream();
-  stream.on("error", () => undefined);
-  try {
-    writeTip(stream, options.attach);
-    stream.end();
-    const tip = await readTip(stream, { clock, deadline: options.tipDeadline, signal });
-    if (tip.kind === "attachAnswer") {
-      stream.resume();
-      return tip;
-    }
-    throw new TransportError("refused", `the relay answered an attach with ${tip.kind}`);
-  } catch (error) {
-    stream.destroy();
-    throw error;
-  }
+/** A session that the relay has welcomed. */
+interface Attached {
+  readonly session: Session;
+  readonly answer: AttachAnswer;
+}
+
+/** Another relay would close the session that is to be moved away from, and its streams with it. */
+function knowsMove({ capabilities }: AttachAnswer): boolean {
+  return capabilities.includes(Capability.move);
 }
 
 /** Pause after the relay has said no, which a quick retry would not change. */
 const refusedPause = millis(5_000);
 const youngSession = millis(1_000);
+/** UDP that a firewall blocks stays blocked for long, and a network that has changed is noticed soon enough. */
+const moveRetry: RetryOptions = { first: millis(1_000), cap: millis(60_000), factor: 2 };

@@ -1,3 +1,4 @@
+export { Capability } from "./capability.ts";
 export { tipDefaults } from "./defaults.ts";
 export { encodedTipLength, encodeTip, tipVersion } from "./encode-tip.ts";
 export {

@@ -45,6 +45,9 @@ function attach(identity: Identity): RelayLink {
         detached: () => (attached -= 1),
         retrying: (error) => process.stderr.write(`${error.message}\n`),
         refused: (_, text) => process.stderr.write(`refused: ${text}\n`),
+        moved: () => undefined,
+        notMoved: () => undefined,
+        left: () => undefined,
       },
     },
     {
@@ -60,6 +63,7 @@ function attach(identity: Identity): RelayLink {
       retry: { first: millis(100), cap: millis(5_000), factor: 2 },
       dialTimeout: millis(10_000),
       tipDeadline: millis(5_000),
+      moveDrain: millis(0),
     },
   );
 }
