@@ -24,6 +24,8 @@ export interface ExposeConfig {
   readonly proxyProtocol: "off" | "v2";
   /** Whether HTTP that is in clear here gets `X-Forwarded-For`, `-Proto` and `-Host`. */
   readonly forwardedFor: boolean;
+  /** Where ssh goes that is found inside TLS that is ended, or on the port; undefined = it is not looked for. */
+  readonly ssh: ExposeTarget | undefined;
 }
 
 /** `127.0.0.1:3000`, a port of this machine, or the name of a service. */
@@ -50,6 +52,7 @@ const exposeEntry = entryOf<ExposeConfig>({
   keyFile: absentAsNone(pathKind),
   proxyProtocol: absentAs("off", choiceKind(["off", "v2"])),
   forwardedFor: absentAs(true, booleanKind),
+  ssh: absentAsNone(exposeTargetKind),
 });
 
 /** An entry of `expose`, whole in itself. */

@@ -21,13 +21,14 @@ export function checkServer(
     }
   };
   const seen = new Map<string | number, number>();
-  for (const [index, { name, port, to }] of expose.entries()) {
+  for (const [index, { name, port, to, ssh }] of expose.entries()) {
     const place = root.key("expose").entry(index);
     const what = name ?? port ?? "";
     const first = seen.get(what);
     if (first === undefined) seen.set(what, index);
     else place.note(`${what} is exposed by expose[${first}] too`);
     checkService(to, place.key("to"));
+    checkService(ssh, place.key("ssh"));
   }
   checkService(telebit.ssh, root.key("telebit").key("ssh"));
 }

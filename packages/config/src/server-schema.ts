@@ -30,7 +30,7 @@ export function serverSchema(file: string) {
     expose: withDefault(
       listOf(exposeKind, 256),
       "[]",
-      "What is public through the relay: name or port, to, tls (relay, pass or local), certFile, keyFile, proxyProtocol (off or v2), forwardedFor.",
+      "What is public through the relay: name or port, to, tls (relay, pass or local), certFile, keyFile, proxyProtocol (off or v2), forwardedFor, ssh.",
     ),
     telebit: {
       relay: optional(

@@ -15,7 +15,7 @@ import {
   type LinkStatus,
   type Session,
 } from "@culvert/transport";
-import { statusName, tipDefaults } from "@culvert/wire";
+import { statusName, tipDefaults, type Expose } from "@culvert/wire";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
@@ -26,6 +26,8 @@ export type Dialing = (ClientConfig | ServerConfig) & { readonly relay: RelayTar
 /** How a link presents itself, besides what its configuration says. */
 export interface LinkParts {
   readonly services: readonly string[];
+  /** Public names and ports to ask for. */
+  readonly exposes?: readonly Expose[];
   /** A one-shot session beside the standing one. */
   readonly transient: boolean;
   /** Called when a session is attached. */
@@ -84,6 +86,7 @@ export function buildLink(config: Dialing, context: DaemonContext, parts: LinkPa
         kind: "attach",
         role,
         services: parts.services,
+        ...(parts.exposes === undefined ? {} : { exposes: parts.exposes }),
         instanceId: random.bytes(16),
         transient: parts.transient,
         software: software(),

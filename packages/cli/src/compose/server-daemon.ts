@@ -1,8 +1,16 @@
 import type { ServerConfig } from "@culvert/config";
-import { AllowList, EndServerMetrics, EndServerProxy, LocalExit } from "@culvert/end-server-proxy";
+import {
+  AllowList,
+  dialService,
+  EndServerMetrics,
+  EndServerProxy,
+  exposesOf,
+  LocalExit,
+} from "@culvert/end-server-proxy";
 import { ConfigError } from "@culvert/runtime";
 import { tipDefaults } from "@culvert/wire";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
+import { exposeRules } from "../expose/expose-rules.ts";
 import { buildLink, linkReasons } from "./dialing.ts";
 
 /** Puts together P4. */
@@ -13,6 +21,7 @@ export function buildServer(config: ServerConfig, context: DaemonContext): Daemo
     throw new ConfigError("bad_config", "transports: a session to a relay needs quic or wss");
   }
   const allowList = new AllowList({ services: config.services, rules: config.allow });
+  const exposes = exposeRules(config);
   let announce: (text: string) => void;
   const ready = new Promise<string>((resolve) => (announce = resolve));
   const proxy = new EndServerProxy(
@@ -21,9 +30,12 @@ export function buildServer(config: ServerConfig, context: DaemonContext): Daemo
       log,
       metrics: new EndServerMetrics(registry),
       exit: new LocalExit({ clock }, { allowList, connectTimeout: config.connectTimeout }),
+      dialService: (to, signal) =>
+        dialService(to, { clock, timeout: config.connectTimeout, signal }),
       link: (serve) =>
         buildLink({ ...config, relay }, context, {
           services: [...config.services.keys()],
+          exposes: exposesOf(exposes),
           transient: false,
           serve,
           onAttached: () => announce(`server ${config.name}`),
@@ -33,6 +45,7 @@ export function buildServer(config: ServerConfig, context: DaemonContext): Daemo
       maxConnections: config.limits.connections,
       tipDeadline: tipDefaults.tipDeadline,
       drainTimeout: config.drain,
+      exposes,
     },
   );
   return {
