@@ -1,17 +1,23 @@
 import type { DaemonConfig } from "@culvert/config";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
-import { buildClient } from "./client-daemon.ts";
-import { buildRelay } from "./relay-daemon.ts";
-import { buildServer } from "./server-daemon.ts";
 
-/** Puts together the daemon that a configuration is for. */
-export function buildDaemon(config: DaemonConfig, context: DaemonContext): Daemon {
+/** Puts a daemon together. */
+export type BuildDaemon = (context: DaemonContext) => Daemon;
+
+/** What puts together the daemon that a configuration is for; only the code of that one is loaded. */
+export async function loadBuilder(config: DaemonConfig): Promise<BuildDaemon> {
   switch (config.role) {
-    case "relay":
-      return buildRelay(config, context);
-    case "server":
-      return buildServer(config, context);
-    case "client":
-      return buildClient(config, context);
+    case "relay": {
+      const { buildRelay } = await import("./relay-daemon.ts");
+      return (context) => buildRelay(config, context);
+    }
+    case "server": {
+      const { buildServer } = await import("./server-daemon.ts");
+      return (context) => buildServer(config, context);
+    }
+    case "client": {
+      const { buildClient } = await import("./client-daemon.ts");
+      return (context) => buildClient(config, context);
+    }
   }
 }

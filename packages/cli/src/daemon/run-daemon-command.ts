@@ -2,7 +2,7 @@ import { loadConfig, type Flag, type Role } from "@culvert/config";
 import { loadIdentityFile } from "@culvert/identity";
 import { systemClock, systemRandom } from "@culvert/runtime";
 import { createLog } from "@culvert/telemetry";
-import { buildDaemon } from "../compose/build-daemon.ts";
+import { loadBuilder } from "../compose/build-daemon.ts";
 import { endProcessAfter } from "../end-process.ts";
 import { software } from "../version.ts";
 import { runDaemon } from "./daemon-process.ts";
@@ -25,6 +25,7 @@ export async function runDaemonCommand(
     fields: { role, ...name },
     gather: { clock: systemClock, atExit: (flush) => process.once("exit", flush) },
   });
+  const build = await loadBuilder(config);
   await endProcessAfter(() =>
     runDaemon(
       config,
@@ -36,7 +37,7 @@ export async function runDaemonCommand(
         identity,
         software: software(),
       },
-      (context) => buildDaemon(config, context),
+      build,
     ),
   );
 }
