@@ -1,4 +1,5 @@
 import { errorText, TransportError, withDeadline, type Clock, type Millis } from "@culvert/runtime";
+import { quoteText } from "@culvert/wire";
 import type { Session } from "../session.ts";
 import type { Carrier } from "./carrier.ts";
 import type { ProofExchange, ProvedPeer } from "./identity-proof-exchange.ts";
@@ -61,7 +62,7 @@ function exchangeProofs(tunnel: Tunnel, options: ProveSessionOptions): Promise<S
     });
     void tunnel.closed.then(({ by, text }) => {
       const who = by === "us" ? "we" : "the peer";
-      const message = `${who} ended the session before it was proved: ${text}`;
+      const message = `${who} ended the session before it was proved: ${quoteText(text, 200)}`;
       reject(new TransportError("connection_closed", message, { data: { by } }));
     });
     for (const message of exchange.begin()) tunnel.control.send(message);
