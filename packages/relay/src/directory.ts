@@ -1,6 +1,6 @@
 import type { PeerId } from "@culvert/identity";
 import type { Session } from "@culvert/transport";
-import type { Attach, Expose } from "@culvert/wire";
+import { Capability, type Attach, type Expose } from "@culvert/wire";
 import type { Millis } from "@culvert/runtime";
 import type { KnownPeer } from "./options.ts";
 
@@ -23,7 +23,10 @@ export type AttachOutcome =
   | {
       readonly kind: "attached";
       readonly attached: AttachedPeer;
-      readonly replaced: AttachedPeer | undefined;
+      /** Sessions that it takes over from, to be closed. */
+      readonly replaced: readonly AttachedPeer[];
+      /** The session that the peer moves away from; it keeps its streams and gets no new ones. */
+      readonly left: AttachedPeer | undefined;
     }
   /** Another process took this identity over from this one, and still holds it. */
   | { readonly kind: "superseded" }
@@ -34,6 +37,7 @@ export class Directory {
   readonly #byId: ReadonlyMap<PeerId, KnownPeer>;
   readonly #byName: ReadonlyMap<string, KnownPeer>;
   readonly #standing = new Map<PeerId, AttachedPeer>();
+  readonly #leaving = new Map<PeerId, readonly AttachedPeer[]>();
   readonly #transient = new Map<PeerId, Set<AttachedPeer>>();
   readonly #superseded = new Map<PeerId, string[]>();
   readonly #transientLimit: number;
@@ -64,14 +68,22 @@ export class Directory {
   *list(): Iterable<{ peer: KnownPeer; sessions: readonly AttachedPeer[] }> {
     for (const peer of this.#byId.values()) {
       const standing = this.#standing.get(peer.id);
+      const leaving = this.#leaving.get(peer.id) ?? [];
       const others = this.#transient.get(peer.id) ?? [];
-      yield { peer, sessions: [...(standing === undefined ? [] : [standing]), ...others] };
+      const sessions = [...(standing === undefined ? [] : [standing]), ...leaving, ...others];
+      yield { peer, sessions };
     }
   }
 
+  /** Whether a session is one that its peer has moved away from. */
+  isLeaving({ peer, session }: AttachedPeer): boolean {
+    return (this.#leaving.get(peer.id) ?? []).some((left) => left.session === session);
+  }
+
   /**
-   * Attaches a session. A newer one takes over from the standing one of its identity, which the caller closes (`replaced`). The
-   * process that lost to it may not take it back while it lives: two processes with one key would evict each other for ever.
+   * Attaches a session. A newer one takes over from the standing one of its identity, which the caller closes (`replaced`), unless
+   * the same process moves from one to the other (`left`). A process that lost to another may not take the identity back while
+   * that one lives: two processes with one key would evict each other for ever.
    */
   attach(peer: KnownPeer, session: Session, attach: Attach, now: Millis): AttachOutcome {
     const attached: AttachedPeer = {
@@ -92,15 +104,40 @@ export class Directory {
       this.#superseded.set(peer.id, [...superseded, standing.instance].slice(-rememberedInstances));
     }
     this.#standing.set(peer.id, attached);
-    return { kind: "attached", attached, replaced: standing };
+    const moves = attach.capabilities.includes(Capability.move);
+    return { kind: "attached", attached, ...this.#take(attached, standing, moves) };
   }
 
   /** Forgets a session that has ended; a newer one of the same identity stays. */
   detach(peer: KnownPeer, session: Session): void {
     if (this.#standing.get(peer.id)?.session === session) this.#standing.delete(peer.id);
+    const leaving = this.#leaving.get(peer.id)?.filter((left) => left.session !== session);
+    this.#keepLeaving(peer.id, leaving ?? []);
     const others = this.#transient.get(peer.id);
     for (const other of others ?? []) if (other.session === session) others?.delete(other);
     if (others?.size === 0) this.#transient.delete(peer.id);
+  }
+
+  /** What becomes of the sessions there were. */
+  #take(
+    attached: AttachedPeer,
+    standing: AttachedPeer | undefined,
+    moves: boolean,
+  ): Pick<AttachOutcome & { kind: "attached" }, "replaced" | "left"> {
+    const { id } = attached.peer;
+    const isOurs = ({ instance }: AttachedPeer): boolean => instance === attached.instance;
+    const left = moves && standing !== undefined && isOurs(standing) ? standing : undefined;
+    const before = [...(this.#leaving.get(id) ?? []), ...(left === undefined ? [] : [left])];
+    const kept = before.filter(isOurs).slice(-mostLeaving);
+    this.#keepLeaving(id, kept);
+    const replaced = before.filter((session) => !kept.includes(session));
+    if (standing !== undefined && left === undefined) replaced.push(standing);
+    return { replaced, left };
+  }
+
+  #keepLeaving(id: PeerId, sessions: readonly AttachedPeer[]): void {
+    if (sessions.length === 0) this.#leaving.delete(id);
+    else this.#leaving.set(id, sessions);
   }
 
   #attachTransient(attached: AttachedPeer): AttachOutcome {
@@ -109,7 +146,7 @@ export class Directory {
       return { kind: "limit", limit: "transientSessionsPerPeer" };
     }
     this.#transient.set(attached.peer.id, others.add(attached));
-    return { kind: "attached", attached, replaced: undefined };
+    return { kind: "attached", attached, replaced: [], left: undefined };
   }
 }
 
@@ -118,3 +155,5 @@ function hex(bytes: Uint8Array): string {
 }
 
 const rememberedInstances = 8;
+/** Sessions of one identity that may live on after moves, the newest. A peer whose network changes often has one or two. */
+export const mostLeaving = 2;

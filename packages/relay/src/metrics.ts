@@ -8,6 +8,8 @@ export type SessionRefusal =
 /** What the scrape reads from the running relay. */
 export interface RelayGauges {
   sessions(role: "client" | "server"): number;
+  /** Attached sessions by what carries them; of the names our own transports have. */
+  transports(): ReadonlyMap<string, number>;
   connections(): number;
   /** Bytes relayed since the start, live connections included. */
   bytes(): { readonly clientToServer: number; readonly serverToClient: number };
@@ -20,6 +22,7 @@ export class RelayMetrics {
   readonly sessionsOpened: Counter<"role">;
   readonly sessionsRefused: Counter<"reason">;
   readonly sessionsSuperseded: Counter;
+  readonly sessionsMoved: Counter;
   readonly connectionsOpened: Counter;
   readonly connectionsRefused: Counter<"status">;
   readonly connectionsClosed: Counter<"cause">;
@@ -45,6 +48,11 @@ export class RelayMetrics {
     this.sessionsSuperseded = new Counter({
       name: "culvert_relay_sessions_superseded_total",
       help: "Sessions closed because a newer one of the same identity attached.",
+      registers,
+    });
+    this.sessionsMoved = new Counter({
+      name: "culvert_relay_sessions_moved_total",
+      help: "Sessions whose peer has moved to a newer one, by a better transport.",
       registers,
     });
     this.connectionsOpened = new Counter({
@@ -84,6 +92,18 @@ export class RelayMetrics {
       collect() {
         for (const role of ["client", "server"] as const) {
           this.set({ role }, gauges()?.sessions(role) ?? 0);
+        }
+      },
+    });
+    new Gauge({
+      name: "culvert_relay_transport_sessions",
+      help: "Sessions attached now, by what carries them.",
+      labelNames: ["transport"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [transport, sessions] of gauges()?.transports() ?? []) {
+          this.set({ transport }, sessions);
         }
       },
     });

@@ -1,7 +1,7 @@
 import { generateIdentity } from "@culvert/identity";
 import { millis, systemClock, type ByteStream } from "@culvert/runtime";
 import { readTip, writeTip, type Session } from "@culvert/transport";
-import { Status, type Tip } from "@culvert/wire";
+import { Capability, Status, type Tip } from "@culvert/wire";
 import { waitUntil, within } from "@culvert/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import {
@@ -133,6 +133,87 @@ describe("attach", () => {
     await attach(laptop, { instanceId });
     await within(old.closed, { what: "the older session's end" });
     await attach(laptop, { instanceId });
+  });
+
+  it("lets one process move: streams go on where they are, and offers come on the new session alone", async () => {
+    const { attach, relay, registry, laptop, lanBox } = await world();
+    const instanceId = new Uint8Array(16).fill(1);
+    const move = { instanceId, capabilities: [Capability.move] };
+    const client = await attach(laptop, { instanceId });
+    const server = await attach(lanBox, { instanceId });
+    const [{ stream: before }, { stream: beforeServed }] = await Promise.all([
+      open(client, connectTip("lan-box", "80")),
+      answerOffer(server),
+    ]);
+    const movedClient = await attach(laptop, move);
+    const movedServer = await attach(lanBox, move);
+
+    const [{ stream: after }, { stream: afterServed }] = await Promise.all([
+      open(movedClient, connectTip("lan-box", "80")),
+      answerOffer(movedServer),
+    ]);
+    before.end("old");
+    after.end("new");
+    expect(await Promise.all([readAll(beforeServed), readAll(afterServed)])).toEqual([
+      "old",
+      "new",
+    ]);
+    // What a client still opens on the session that it is leaving is served too.
+    const [{ answer }] = await Promise.all([
+      open(client, connectTip("lan-box", "80")),
+      answerOffer(movedServer),
+    ]);
+    expect(statusOf(answer)).toBe(Status.ok);
+
+    const sessionsOf = () => relay.status().peers.map(({ sessions }) => sessions);
+    expect(sessionsOf()[0]?.map(({ leaving }) => leaving)).toEqual([false, true]);
+    expect(sessionsOf()[1]?.map(({ leaving }) => leaving)).toEqual([false, true]);
+    const metrics = await registry.metrics();
+    expect(metrics).toContain("culvert_relay_sessions_moved_total 2");
+    expect(metrics).toContain("culvert_relay_sessions_superseded_total 0");
+    expect(metrics).toContain('culvert_relay_transport_sessions{transport="quic/memory"} 4');
+    for (const session of [client, server]) session.close({ by: "us", code: "moved", text: "" });
+    await waitUntil(
+      () =>
+        sessionsOf()
+          .slice(0, 2)
+          .every(({ length }) => length === 1),
+      {
+        what: "the old sessions to be gone",
+      },
+    );
+  });
+
+  it("keeps at most two sessions that a peer has left, and none of a process that lost", async () => {
+    const { attach, relay, lanBox } = await world();
+    const capabilities = [Capability.move];
+    const first = new Uint8Array(16).fill(1);
+    const sessions = [await attach(lanBox, { instanceId: first })];
+    for (let moves = 0; moves < 3; moves += 1) {
+      sessions.push(await attach(lanBox, { instanceId: first, capabilities }));
+    }
+    await within(sessions[0]!.closed, { what: "the end of the oldest" });
+    const open = () => relay.status().peers[1]?.sessions.length;
+    await waitUntil(() => open() === 3, { what: "the newest and the two before it" });
+    await attach(lanBox, { instanceId: new Uint8Array(16).fill(2), capabilities });
+    for (const session of sessions) {
+      expect(await within(session.closed, { what: "the loser's end" })).toMatchObject({
+        by: "peer-app",
+      });
+    }
+    await waitUntil(() => open() === 1, { what: "the winner alone" });
+  });
+
+  it("takes a process that comes back without a word of moving for one that has lost its session", async () => {
+    const { attach, laptop } = await world();
+    const instanceId = new Uint8Array(16).fill(1);
+    const old = await attach(laptop, { instanceId });
+    const moved = await attach(laptop, { instanceId, capabilities: [Capability.move] });
+    await attach(laptop, { instanceId });
+    await within(moved.closed, { what: "the end of the session that was lost" });
+    let ended = false;
+    void old.closed.then(() => (ended = true));
+    expect(ended).toBe(false);
   });
 
   it("keeps one-shot sessions beside the standing one, up to a limit", async () => {

@@ -115,6 +115,7 @@ export class Relay {
     }
     this.#deps.metrics.attach({
       sessions: (role) => this.#countSessions(role),
+      transports: () => this.#countTransports(),
       connections: () => this.#connections.size,
       bytes: () => this.#bytes(),
       listeners: () => sumListenerStats(this.#listeners.map((listener) => listener.stats())),
@@ -166,6 +167,18 @@ export class Relay {
       serverToClient += progress.rightToLeftBytes;
     }
     return { clientToServer, serverToClient };
+  }
+
+  #countTransports(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>(
+      this.#listeners.map(({ transport }) => [transport, 0] as const),
+    );
+    for (const { sessions } of this.#directory.list()) {
+      for (const { session } of sessions) {
+        counts.set(session.transport, (counts.get(session.transport) ?? 0) + 1);
+      }
+    }
+    return counts;
   }
 
   #countSessions(role: PeerRole): number {

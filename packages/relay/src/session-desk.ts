@@ -10,6 +10,7 @@ import {
 import type { Log } from "@culvert/telemetry";
 import { answerAndEnd, closeGently, readTip, type Session } from "@culvert/transport";
 import {
+  Capability,
   Status,
   statusOfError,
   type Attach,
@@ -167,13 +168,8 @@ export class SessionDesk {
     const outcome = directory.attach(peer, session, attach, clock.now());
     switch (outcome.kind) {
       case "attached":
-        if (outcome.replaced !== undefined) {
-          this.#deps.publicOffers.detach(outcome.replaced);
-          metrics.sessionsSuperseded.inc();
-          this.#deps.log.info("relay.session.superseded", describe(session, peer));
-          const text = "a newer session of this identity attached";
-          outcome.replaced.session.close({ by: "us", code: "superseded", text });
-        }
+        for (const replaced of outcome.replaced) this.#replace(replaced, session, peer);
+        if (outcome.left !== undefined) this.#leave(outcome.left, session, peer);
         metrics.sessionsOpened.inc({ role: peer.role });
         return outcome;
       case "superseded": {
@@ -183,6 +179,24 @@ export class SessionDesk {
       case "limit":
         return refused(Status.resource_limit, "limit", `limits.${outcome.limit} is reached`);
     }
+  }
+
+  #replace(replaced: AttachedPeer, session: Session, peer: KnownPeer): void {
+    const { log, metrics, publicOffers } = this.#deps;
+    publicOffers.detach(replaced);
+    metrics.sessionsSuperseded.inc();
+    log.info("relay.session.superseded", describe(session, peer));
+    const text = "a newer session of this identity attached";
+    replaced.session.close({ by: "us", code: "superseded", text });
+  }
+
+  /** From here on the peer is offered connections on the new session alone; the old one lives while it has any. */
+  #leave(left: AttachedPeer, session: Session, peer: KnownPeer): void {
+    const { log, metrics, publicOffers } = this.#deps;
+    publicOffers.detach(left);
+    metrics.sessionsMoved.inc();
+    const from = left.session.transport;
+    log.info("relay.session.moved", { ...describe(session, peer), from });
   }
 
   async #serveStreams(attached: AttachedPeer, streams: AsyncIterator<ByteStream>): Promise<void> {
@@ -210,7 +224,8 @@ export class SessionDesk {
 
   #answer(status: StatusCode, text: string, name: string): AttachAnswer {
     const { software } = this.#deps;
-    return { kind: "attachAnswer", status, text, name, software, capabilities: [] };
+    const capabilities = [Capability.move];
+    return { kind: "attachAnswer", status, text, name, software, capabilities };
   }
 
   #count(

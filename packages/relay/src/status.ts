@@ -27,6 +27,8 @@ export interface PeerSessionStatus {
   readonly remote: string;
   readonly transport: string;
   readonly transient: boolean;
+  /** Whether the peer has moved away from it. */
+  readonly leaving: boolean;
   readonly services: readonly string[];
   readonly software: string;
   readonly ageMs: number;
@@ -70,6 +72,7 @@ export function relayStatus(parts: {
         remote: attached.session.remote,
         transport: attached.session.transport,
         transient: attached.transient,
+        leaving: directory.isLeaving(attached),
         services: attached.services,
         software: attached.software,
         ageMs: Math.round(now - attached.attachedAt),

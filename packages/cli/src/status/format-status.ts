@@ -39,13 +39,18 @@ export function formatStatus(status: unknown): string {
 
 function link(value: unknown): string[] {
   if (value === undefined) return [];
-  const { state, session, lastError } = part(value);
+  const { state, session, lastError, leaving } = part(value);
   if (session === undefined) {
     return [`relay: ${text(state)}${lastError === undefined ? "" : ` (${text(lastError)})`}`];
   }
   const { remote, transport, ageMs, rttMs, name } = part(session);
   return [
     `relay: ${text(state)} as ${text(name)} at ${text(remote)} by ${text(transport)} for ${age(ageMs)}, rtt ${age(rttMs)}`,
+    ...list(leaving)
+      .map(part)
+      .map(
+        (old) => `relay: left ${text(old["transport"])}, open there: ${text(old["openStreams"])}`,
+      ),
   ];
 }
 
@@ -58,7 +63,9 @@ function peers(root: Part): string[][] {
     return sessions.map((session) => [
       ...head,
       text(session["remote"]),
-      text(session["transport"]) + (session["transient"] === true ? ", one-shot" : ""),
+      text(session["transport"]) +
+        (session["transient"] === true ? ", one-shot" : "") +
+        (session["leaving"] === true ? ", leaving" : ""),
       list(session["services"]).map(text).join(", "),
       age(session["rttMs"]),
       age(session["ageMs"]),
