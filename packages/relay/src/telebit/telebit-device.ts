@@ -6,8 +6,14 @@ import {
   type Clock,
 } from "@culvert/runtime";
 import type { ConnectionMeta, Tunnel } from "@culvert/transport";
-import { coversPublicName, encodeFrameHeader, mproxyDefaults } from "@culvert/wire";
+import {
+  coversPublicName,
+  encodeFrameHeader,
+  mproxyDefaults,
+  type ConnectionId,
+} from "@culvert/wire";
 import type { PublicConnection, PublicDevice } from "../web/public-device.ts";
+import { ClientIds } from "./client-ids.ts";
 import { DeviceStream } from "./device-stream.ts";
 import type { TelebitLimits } from "./telebit-options.ts";
 import type { TelebitScope } from "./telebit-scope.ts";
@@ -26,12 +32,14 @@ export class TelebitDevice implements PublicDevice {
   readonly name: string;
   readonly #deps: TelebitDeviceDeps;
   readonly #streams = new Map<DeviceStream, PublicConnection>();
+  readonly #ids: ClientIds;
   /** Whether a grant has let it serve, and its tunnel stands. */
   connected = false;
 
   constructor(name: string, deps: TelebitDeviceDeps) {
     this.name = name;
     this.#deps = deps;
+    this.#ids = new ClientIds(deps.clock);
   }
 
   /** Public connections it has now. */
@@ -65,8 +73,15 @@ export class TelebitDevice implements PublicDevice {
       const text = `${this.name} has ${limits.connectionsPerDevice} connections already`;
       throw new LimitError("too_many_connections", text, { data });
     }
-    const meta = metaOf(connection);
-    checkFits(meta);
+    if (connection.service !== "tcp" && connection.name === "") {
+      // The real device can only fail such a connection, and then takes nothing more.
+      throw new TransportError("refused", `a connection for ${connection.service} needs a name`);
+    }
+    const { family, address } = connection.remote;
+    checkFits(metaOf(connection, { family, address, port: longestPort }));
+    const id = this.#ids.take(connection.remote);
+    if (id === undefined) throw new TransportError("refused", "too many connections of one client");
+    const meta = metaOf(connection, id);
     const stream = new DeviceStream({
       clock,
       open: (firstBytes) => tunnel.open(meta, firstBytes),
@@ -74,20 +89,19 @@ export class TelebitDevice implements PublicDevice {
       settleWait: limits.settleWait,
     });
     this.#streams.set(stream, connection);
-    stream.once("close", () => this.#streams.delete(stream));
+    stream.once("close", () => {
+      this.#streams.delete(stream);
+      this.#ids.release(id);
+    });
     opened(connection);
     return stream;
   }
 }
 
-/** The client's address stands in the frames exactly as Node tells it: devices echo it, and the real relay compares text. */
-function metaOf({ service, name, servicePort, remote }: PublicConnection): ConnectionMeta {
-  if (service !== "tcp" && name === "") {
-    // The real device can only fail such a connection, and then takes nothing more.
-    throw new TransportError("refused", `a connection for ${service} needs a name`);
-  }
+function metaOf(connection: PublicConnection, id: ConnectionId): ConnectionMeta {
+  const { service, name, servicePort } = connection;
   return {
-    id: { family: remote.family, address: remote.address, port: String(remote.port) },
+    id,
     service,
     servicePort: String(servicePort),
     name: service === "tcp" ? "" : name,
@@ -97,12 +111,8 @@ function metaOf({ service, name, servicePort, remote }: PublicConnection): Conne
 /** Refuses at once what could not stand in a header: the room for a name is smaller than the longest name of DNS. */
 function checkFits({ id, ...rest }: ConnectionMeta): void {
   try {
-    encodeFrameHeader({
-      kind: "connection",
-      connection: id,
-      length: mproxyDefaults.maxBodyBytes,
-      ...rest,
-    });
+    const length = mproxyDefaults.maxBodyBytes;
+    encodeFrameHeader({ kind: "connection", connection: id, length, ...rest });
   } catch (cause) {
     throw new TransportError("refused", `cannot be told to the device: ${errorText(cause)}`, {
       cause,
@@ -119,3 +129,5 @@ function covers(
     (domain) => coversPublicName(domain, name) || coversPublicName(`*.${domain}`, name),
   );
 }
+
+const longestPort = "65535";
