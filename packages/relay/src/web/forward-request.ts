@@ -1,0 +1,109 @@
+import { request as httpRequest, type Agent, type IncomingMessage } from "node:http";
+import { pipeline } from "node:stream";
+import type { Exchange } from "./exchange.ts";
+import { requestFields, responseFields, type HeaderFields } from "./forwarded-headers.ts";
+
+/** How a request that was forwarded has ended. */
+export interface ForwardOutcome {
+  /** The device's status; undefined where it gave none. */
+  readonly status: number | undefined;
+  /** What failed: the device before its answer, or either side within it; undefined where all went well. */
+  readonly error: Error | undefined;
+}
+
+/**
+ * Sends a request to a device as HTTP/1.1 and its answer to the client. Resolves, and never rejects, when both are over. Where
+ * the device fails before its answer, nothing has been said to the client yet, and the caller answers.
+ */
+export async function forwardRequest(exchange: Exchange, agent: Agent): Promise<ForwardOutcome> {
+  const first = await attempt(exchange, agent);
+  // An idle stream may end in the very moment it is used again; the request has not been seen then (RFC 9110 §9.2.2).
+  const again = first.staleStream && exchange.body === undefined && idempotent(exchange.method);
+  return again ? attempt(exchange, agent) : first;
+}
+
+/** The head of a request towards a device, framing included. */
+export function deviceFields(exchange: Exchange): HeaderFields {
+  const { client, authority, body, method, rawFields } = exchange;
+  const fields = requestFields(rawFields, {
+    address: client.remote.address.replace(/^::ffff:(?=\d+\.)/, ""),
+    proto: client.tls === "none" ? "http" : "https",
+    host: authority ?? "",
+  });
+  if (body === undefined) {
+    if (mayHaveBody(method)) fields["content-length"] = "0";
+  } else if (body.length === undefined) fields["transfer-encoding"] = "chunked";
+  else fields["content-length"] = body.length;
+  return fields;
+}
+
+async function attempt(
+  exchange: Exchange,
+  agent: Agent,
+): Promise<ForwardOutcome & { readonly staleStream: boolean }> {
+  return new Promise((resolve) => {
+    const { method, target, body } = exchange;
+    const headers = deviceFields(exchange);
+    const request = httpRequest({ agent, method, path: target, headers, setHost: false });
+    let answer: IncomingMessage | undefined;
+    request.on("error", (error) => {
+      const staleStream = request.reusedSocket && answer === undefined;
+      resolve({ status: answer?.statusCode, error, staleStream });
+    });
+    request.once("response", (response) => {
+      answer = response;
+      void deliver(response, exchange).then((error) => {
+        if (error !== undefined) request.destroy();
+        resolve({ status: response.statusCode, error, staleStream: false });
+      });
+    });
+    // Switching protocols was not asked for.
+    request.once("upgrade", (_response, stream) => {
+      stream.destroy();
+      resolve({ status: undefined, error: new Error("an upgrade unasked"), staleStream: false });
+    });
+    exchange.onClose((whole) => {
+      if (!whole) request.destroy(new Error("the client left"));
+    });
+    if (body === undefined) request.end();
+    else {
+      const { stream } = body;
+      stream.on("error", () => request.destroy(new Error("the client left")));
+      stream.pipe(request);
+      // What the device will not read must not stand in the way of the client's next request.
+      request.once("close", () => stream.resume());
+    }
+  });
+}
+
+function deliver(response: IncomingMessage, exchange: Exchange): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    const status = response.statusCode ?? 502;
+    const bodyless = exchange.method === "HEAD" || status === 204 || status === 304;
+    let sink;
+    try {
+      sink = exchange.respond(status, responseFields(response.rawHeaders), bodyless);
+    } catch (error) {
+      response.destroy();
+      resolve(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    if (bodyless) {
+      response.resume();
+      response.once("close", () => resolve(undefined));
+      return;
+    }
+    pipeline(response, sink, (error) => {
+      if (error) exchange.abort();
+      resolve(error ?? undefined);
+    });
+  });
+}
+
+function idempotent(method: string): boolean {
+  return ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"].includes(method);
+}
+
+function mayHaveBody(method: string): boolean {
+  return ["POST", "PUT", "PATCH"].includes(method);
+}

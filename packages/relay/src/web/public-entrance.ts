@@ -1,0 +1,206 @@
+import type { Socket } from "node:net";
+import { millis, Scope, type Clock } from "@culvert/runtime";
+import { rateLimited, type Log } from "@culvert/telemetry";
+import { formatHostPort, type HostPort } from "@culvert/transport";
+import { Admission } from "./admission.ts";
+import { CertificateFilesWatch } from "./certificate-files.ts";
+import { CertificateStore, readCertificate, type CertificatePem } from "./certificate-store.ts";
+import { DeviceStreams } from "./device-streams.ts";
+import { HttpFront } from "./http-front.ts";
+import type { PublicMetrics } from "./metrics.ts";
+import { NameTable } from "./name-table.ts";
+import { PortTable, type OpenPort } from "./port-table.ts";
+import type { PublicDevice } from "./public-device.ts";
+import { PublicDoor } from "./public-door.ts";
+import { PublicRouter, type ListenerKind } from "./public-router.ts";
+import { SiteServer } from "./site-server.ts";
+import type { PageHandler, UpgradeHandler } from "./upgrade-handler.ts";
+import { listenWeb, type WebListener } from "./web-listener.ts";
+import type { WebOptions } from "./web-options.ts";
+
+/** What the entrance needs from outside. */
+export interface PublicEntranceDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: PublicMetrics;
+  /** Shown where no certificate fits: one that the relay's identity vouches for. */
+  readonly fallback: CertificatePem;
+}
+
+/**
+ * Where the internet comes in: TLS and HTTP listeners that lead to devices by name, ports that lead to them by number, and the
+ * relay's own names, on which sessions by WebSocket live. The tables may be filled before and after the start.
+ */
+export class PublicEntrance {
+  readonly names: NameTable;
+  readonly ports: PortTable;
+  readonly #deps: PublicEntranceDeps;
+  readonly #options: WebOptions;
+  readonly #pages: PageHandler[] = [];
+  readonly #upgrades: UpgradeHandler[] = [];
+  readonly #admission: Admission;
+  readonly #door: PublicDoor;
+  readonly #front: HttpFront;
+  readonly #router: PublicRouter;
+  readonly #store: CertificateStore;
+  readonly #listeners = new Map<WebListener, ListenerKind | "port">();
+  readonly #scope = new Scope();
+  #draining = false;
+
+  /** @throws ConfigError `bad_name` for an own name that is none; `bad_key` for a fallback that cannot be used. */
+  constructor(deps: PublicEntranceDeps, options: WebOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { clock, log, metrics } = deps;
+    const { limits } = options;
+    const strangersLog = rateLimited(log, clock, refusalRate);
+    this.names = new NameTable(options.names, limits);
+    this.ports = new PortTable(
+      (address, device) => this.#openPort(address, device),
+      limits.portsPerDevice,
+    );
+    this.#store = new CertificateStore(readCertificate(deps.fallback));
+    this.#admission = new Admission(limits);
+    this.#door = new PublicDoor({
+      clock,
+      log,
+      strangersLog,
+      metrics,
+      admission: this.#admission,
+    });
+    const streams = new DeviceStreams({ clock, metrics }, limits.openTimeout);
+    const { names } = this;
+    const site = new SiteServer({
+      names,
+      streams,
+      metrics,
+      log: strangersLog,
+      pages: this.#pages,
+      upgrades: this.#upgrades,
+      challenge: () => undefined,
+      httpsPort: () => this.port("https"),
+      door: this.#door,
+      requestsPerConnection: limits.requestsPerConnection,
+    });
+    this.#front = new HttpFront(site, clock, limits);
+    this.#router = new PublicRouter({
+      clock,
+      door: this.#door,
+      names,
+      own: options.names,
+      streams,
+      front: this.#front,
+      store: this.#store,
+      limits,
+    });
+  }
+
+  /** Adds who takes WebSockets of the relay's own names. */
+  addUpgrades(handler: UpgradeHandler): void {
+    this.#upgrades.push(handler);
+  }
+
+  /** Adds who answers requests for the relay's own names. */
+  addPages(handler: PageHandler): void {
+    this.#pages.push(handler);
+  }
+
+  /** The port of the first listener of a kind; undefined where there is none, and before the start. */
+  port(kind: ListenerKind): number | undefined {
+    for (const [{ address }, of] of this.#listeners) if (of === kind) return address.port;
+    return undefined;
+  }
+
+  /** What it listens on: `https 0.0.0.0:443`. */
+  get addresses(): readonly string[] {
+    return [...this.#listeners].map(([{ address }, kind]) => `${kind} ${formatHostPort(address)}`);
+  }
+
+  /**
+   * Reads the certificates, binds the listeners and begins to serve.
+   * @throws ConfigError `unreadable_file`, `bad_key`; TransportError `address_in_use` and its kin; nothing stays bound then.
+   */
+  async start(): Promise<void> {
+    const { clock, log, metrics } = this.#deps;
+    const { certificates, https, http, plain } = this.#options;
+    try {
+      const store = this.#store;
+      const files = new CertificateFilesWatch({ clock, log, metrics, store }, certificates);
+      this.#scope.add(() => files.close());
+      await files.start();
+      for (const [kind, addresses] of Object.entries({ https, http, plain })) {
+        for (const address of addresses) await this.#listen(kind as ListenerKind, address);
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    metrics.attach({
+      connections: () => this.#admission.connections,
+      handshakes: () => this.#admission.handshakes,
+      names: () => this.names.size,
+      bytes: () => this.#door.bytes,
+      certificateSeconds: () => {
+        const end = this.#store.firstEndMs;
+        return end === undefined ? undefined : Math.max(0, (end - clock.wallNowMs()) / 1_000);
+      },
+    });
+  }
+
+  /** Takes no new connections, and resolves when those of visitors have ended; idle ones are ended now. */
+  async drain(): Promise<void> {
+    this.#stopListening();
+    this.#front.endIdle();
+    await this.#door.idle();
+  }
+
+  /** Closes all listeners and connections. */
+  async close(): Promise<void> {
+    this.#door.close();
+    this.#stopListening();
+    this.#front.close();
+    await this.#scope.close();
+  }
+
+  async #listen(kind: ListenerKind, wanted: HostPort): Promise<void> {
+    const listener = await listenWeb(wanted, (socket) => {
+      const guest = this.#admit(socket);
+      if (guest !== undefined) void this.#router.serve(guest, kind);
+    });
+    this.#listeners.set(listener, kind);
+    const address = formatHostPort(listener.address);
+    this.#deps.log.info("relay.public.listening", { kind, address });
+  }
+
+  async #openPort(wanted: HostPort, device: PublicDevice): Promise<OpenPort> {
+    const listener = await listenWeb(wanted, (socket) => {
+      const guest = this.#admit(socket);
+      if (guest !== undefined) this.#router.servePort(guest, device);
+    });
+    this.#listeners.set(listener, "port");
+    const address = formatHostPort(listener.address);
+    this.#deps.log.info("relay.public.listening", { kind: "port", address, server: device.name });
+    return {
+      port: listener.address.port,
+      close: () => {
+        this.#listeners.delete(listener);
+        listener.stop();
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #admit(socket: Socket): ReturnType<PublicDoor["admit"]> {
+    if (!this.#draining) return this.#door.admit(socket);
+    socket.destroy();
+    return undefined;
+  }
+
+  #stopListening(): void {
+    this.#draining = true;
+    for (const listener of this.#listeners.keys()) listener.stop();
+  }
+}
+
+/** Warnings of one event. */
+const refusalRate = { burst: 20, interval: millis(10_000) };

@@ -1,0 +1,290 @@
+import { errorText, type ByteStream } from "@culvert/runtime";
+import type { Log } from "@culvert/telemetry";
+import { hostOfAuthority } from "@culvert/wire";
+import { DeviceAgent } from "./device-agent.ts";
+import { deviceFailure, type DeviceStreams } from "./device-streams.ts";
+import { errorPage, type ErrorStatus } from "./error-page.ts";
+import type { Exchange } from "./exchange.ts";
+import { forwardRequest, type ForwardOutcome } from "./forward-request.ts";
+import { forwardUpgrade, type Upgrade } from "./forward-upgrade.ts";
+import type { HttpHandler } from "./http-front.ts";
+import type { PublicMetrics, PublicRefusal } from "./metrics.ts";
+import type { NameRoute, NameTable } from "./name-table.ts";
+import type { PublicClient } from "./public-client.ts";
+import type { PublicDoor } from "./public-door.ts";
+import type { Page, PageHandler, UpgradeHandler } from "./upgrade-handler.ts";
+
+/** What a site server works with. */
+export interface SiteServerDeps {
+  readonly names: NameTable;
+  readonly streams: DeviceStreams;
+  readonly metrics: PublicMetrics;
+  /** Limited in rate: it tells what strangers provoke. */
+  readonly log: Log;
+  /** Pages of the relay's own names. */
+  readonly pages: readonly PageHandler[];
+  /** WebSockets of the relay's own names. */
+  readonly upgrades: readonly UpgradeHandler[];
+  /** The answer to an ACME challenge, for any name; undefined where there is none. */
+  readonly challenge: (token: string) => string | undefined;
+  /** The port of the public TLS listener, for redirects; undefined where there is none. */
+  readonly httpsPort: () => number | undefined;
+  readonly door: Pick<PublicDoor, "reached" | "handedOver">;
+  readonly requestsPerConnection: number;
+}
+
+/** Decides whom every single HTTP request is for, and answers it or forwards it. */
+export class SiteServer implements HttpHandler {
+  readonly #deps: SiteServerDeps;
+  readonly #agents = new WeakMap<PublicClient, Map<string, AgentOfName>>();
+
+  constructor(deps: SiteServerDeps) {
+    this.#deps = deps;
+  }
+
+  request(exchange: Exchange): void {
+    this.#enter(exchange);
+    const judged = this.#judge(exchange);
+    switch (judged.kind) {
+      case "refused":
+        this.#refuse(exchange, judged.status, judged.reason);
+        return;
+      case "page":
+        this.#say(exchange, judged.page);
+        return;
+      case "redirect":
+        this.#redirect(exchange, judged.location);
+        return;
+      case "own":
+        this.#say(exchange, this.#ownPage(exchange));
+        return;
+      case "site":
+        void this.#forward(exchange, judged.route, judged.name);
+    }
+  }
+
+  upgrade(upgrade: Upgrade): void {
+    const { exchange, request, response, socket, head } = upgrade;
+    this.#enter(exchange);
+    const judged = this.#judge(exchange);
+    if (judged.kind === "site") {
+      void this.#forwardUpgrade(upgrade, judged.route, judged.name);
+      return;
+    }
+    // Tokens and sessions are not for the open internet to read.
+    const safe = exchange.client.tls === "ended" || exchange.client.ownOnly;
+    const handler =
+      judged.kind === "own" && safe
+        ? this.#deps.upgrades.find((candidate) => candidate.accepts(request))
+        : undefined;
+    if (handler === undefined) {
+      if (judged.kind === "refused") this.#refuse(exchange, judged.status, judged.reason);
+      else if (judged.kind === "redirect") this.#redirect(exchange, judged.location);
+      else this.#refuse(exchange, 404, "unknown_name");
+      return;
+    }
+    this.#release(upgrade);
+    this.#deps.metrics.requests.inc({ status: "1xx" });
+    response.detachSocket(request.socket);
+    this.#deps.door.handedOver(exchange.client);
+    handler.upgrade(request, socket, head);
+  }
+
+  refused(status: ErrorStatus): void {
+    const reasons = { 431: "head_too_large", 408: "slow_head" } as const;
+    const reason = status === 431 || status === 408 ? reasons[status] : "bad_request";
+    this.#deps.metrics.refused.inc({ reason });
+    this.#count(status);
+  }
+
+  /** Every request is judged by itself: one connection may bring requests for several names. */
+  #judge(exchange: Exchange): Judgement {
+    const { client, authority, fault, target } = exchange;
+    if (fault !== undefined) return refused(400, "bad_request");
+    const host = authority === undefined ? undefined : hostOfAuthority(authority);
+    if (authority !== undefined && host === undefined) return refused(400, "bad_request");
+    const { names, challenge, requestsPerConnection } = this.#deps;
+    if (client.ownOnly) return { kind: "own" };
+    if (client.openRequests > requestsPerConnection) return refused(503, "connections");
+    const token = challengeToken(target);
+    const answer = token === undefined ? undefined : challenge(token);
+    if (answer !== undefined) {
+      return { kind: "page", page: { status: 200, contentType: "text/plain", body: answer } };
+    }
+    const name = host?.kind === "name" ? host.name : undefined;
+    if (client.tls !== "none" && name !== client.serverName) {
+      // An address in Host goes with a connection that named nobody: both mean the relay itself.
+      const bothOwn = [name, client.serverName].every(
+        (one) => one === undefined || names.isOwn(one),
+      );
+      if (!bothOwn) return refused(421, "misdirected");
+    }
+    if (name === undefined) return { kind: "own" };
+    if (names.isOwn(name)) {
+      const location = client.tls === "none" ? this.#httpsUrl(name, target) : undefined;
+      return location === undefined ? { kind: "own" } : { kind: "redirect", location };
+    }
+    if (client.isSpread(name)) return refused(421, "misdirected");
+    const route = client.route(names, name);
+    if (route === undefined) return refused(404, "unknown_name");
+    if (client.tls === "none" && route.policy.http === "redirect") {
+      // Where the device ends TLS itself, it proves its name by itself too.
+      const itsChallenge = token !== undefined && route.policy.tls === "pass";
+      const location = itsChallenge ? undefined : this.#httpsUrl(name, target);
+      if (location !== undefined) return { kind: "redirect", location };
+    }
+    if (!route.device.connected) return refused(502, "device_away");
+    return { kind: "site", route, name };
+  }
+
+  async #forward(exchange: Exchange, route: NameRoute, name: string): Promise<void> {
+    this.#deps.door.reached(exchange.client, name, route.device);
+    const agent = this.#agent(exchange.client, route, name);
+    this.#conclude(exchange, await forwardRequest(exchange, agent));
+  }
+
+  async #forwardUpgrade(upgrade: Upgrade, route: NameRoute, name: string): Promise<void> {
+    const { exchange } = upgrade;
+    this.#deps.door.reached(exchange.client, name, route.device);
+    let stream: ByteStream;
+    try {
+      const { client } = exchange;
+      const connection = client.connection("http", name);
+      stream = await this.#deps.streams.open(route.device, connection, client.signal);
+    } catch (error) {
+      this.#conclude(exchange, { status: undefined, error: toError(error) });
+      return;
+    }
+    this.#release(upgrade);
+    this.#conclude(exchange, await forwardUpgrade(upgrade, stream));
+  }
+
+  /** A WebSocket may be silent: the time-outs of requests end with its own. */
+  #release({ request }: Upgrade): void {
+    request.socket.setTimeout(0);
+  }
+
+  #conclude(exchange: Exchange, { status, error }: ForwardOutcome): void {
+    if (error !== undefined && status === undefined && !exchange.responded) {
+      if (exchange.client.signal.aborted) return;
+      const failure = deviceFailure(error);
+      this.#deps.log.warn("relay.public.refused", {
+        remote: exchange.client.remote.address,
+        name: exchange.authority,
+        cause: "device_failed",
+        reason: failure.reason,
+      });
+      this.#refuse(exchange, failure.status, "device_failed");
+      return;
+    }
+    this.#count(status ?? 502);
+    if (error !== undefined) exchange.abort();
+  }
+
+  #agent(client: PublicClient, route: NameRoute, name: string): DeviceAgent {
+    let ofClient = this.#agents.get(client);
+    if (ofClient === undefined) {
+      const agents = new Map<string, AgentOfName>();
+      ofClient = agents;
+      this.#agents.set(client, agents);
+      const destroy = (): void => agents.forEach(({ agent }) => agent.destroy());
+      client.signal.addEventListener("abort", destroy, { once: true });
+    }
+    const before = ofClient.get(name);
+    if (before?.route === route) return before.agent;
+    before?.agent.destroy();
+    const connection = client.connection("http", name);
+    const agent = new DeviceAgent(() =>
+      this.#deps.streams.open(route.device, connection, client.signal),
+    );
+    ofClient.set(name, { route, agent });
+    return agent;
+  }
+
+  #ownPage(exchange: Exchange): Page {
+    const { method, target, authority, client } = exchange;
+    const request = {
+      method,
+      url: target,
+      headers: { host: authority },
+      socket: { localPort: client.local.port },
+    };
+    for (const page of this.#deps.pages) {
+      const found = page(request);
+      if (found !== undefined) return found;
+    }
+    if (!["GET", "HEAD"].includes(method)) return errorPage(405);
+    if (target !== "/") return { ...plain("Not found.\n"), status: 404 };
+    return plain("This is a Culvert relay.\n");
+  }
+
+  /** Undefined where there is no TLS to go to. */
+  #httpsUrl(name: string, target: string): string | undefined {
+    const port = this.#deps.httpsPort();
+    if (port === undefined || !target.startsWith("/")) return undefined;
+    return `https://${name}${port === 443 ? "" : `:${port}`}${target}`;
+  }
+
+  #redirect(exchange: Exchange, location: string): void {
+    exchange.respond(308, { location, "content-length": "0" }, true);
+    this.#count(308);
+  }
+
+  #say(exchange: Exchange, page: Page): void {
+    const fields = {
+      "content-type": page.contentType,
+      "content-length": String(Buffer.byteLength(page.body)),
+      "x-content-type-options": "nosniff",
+    };
+    const sink = exchange.respond(page.status, fields, exchange.method === "HEAD");
+    if (exchange.method !== "HEAD") sink.end(page.body);
+    exchange.body?.stream.resume();
+    this.#count(page.status);
+  }
+
+  #refuse(exchange: Exchange, status: ErrorStatus, reason: PublicRefusal): void {
+    this.#deps.metrics.refused.inc({ reason });
+    this.#say(exchange, errorPage(status));
+  }
+
+  #enter(exchange: Exchange): void {
+    const { client } = exchange;
+    client.requests += 1;
+    client.openRequests += 1;
+    exchange.onClose(() => {
+      client.openRequests -= 1;
+    });
+  }
+
+  #count(status: number): void {
+    this.#deps.metrics.requests.inc({ status: `${Math.floor(status / 100)}xx` });
+  }
+}
+
+interface AgentOfName {
+  readonly route: NameRoute;
+  readonly agent: DeviceAgent;
+}
+
+type Judgement =
+  | { readonly kind: "refused"; readonly status: ErrorStatus; readonly reason: PublicRefusal }
+  | { readonly kind: "page"; readonly page: Page }
+  | { readonly kind: "redirect"; readonly location: string }
+  | { readonly kind: "own" }
+  | { readonly kind: "site"; readonly route: NameRoute; readonly name: string };
+
+function refused(status: ErrorStatus, reason: PublicRefusal): Judgement {
+  return { kind: "refused", status, reason };
+}
+
+function plain(body: string): Page {
+  return { status: 200, contentType: "text/plain; charset=utf-8", body };
+}
+
+function challengeToken(target: string): string | undefined {
+  return /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,128})$/.exec(target)?.[1];
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(errorText(error));
+}
