@@ -4,6 +4,7 @@ import { registerClient } from "./commands/client.ts";
 import { registerConnect } from "./commands/connect.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDemoEndServer } from "./commands/demo-end-server.ts";
+import { registerExpose } from "./commands/expose.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerKey } from "./commands/key.ts";
 import { registerRelay } from "./commands/relay.ts";
@@ -64,6 +65,7 @@ Exit codes: 0 all went well, 1 failed while running, 2 wrong command line or con
   registerServer(program);
   registerClient(program);
   registerConnect(program);
+  registerExpose(program);
   registerStatus(program);
   registerCheck(program);
   registerKey(program);
