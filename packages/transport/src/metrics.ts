@@ -29,7 +29,7 @@ export class LinkMetrics {
     });
     this.transport = new Gauge({
       name: "culvert_link_transport",
-      help: "1 for what carries the session to the relay now: quic/quinn, quic/quiche, wss.",
+      help: "1 for what carries the session to the relay now: quic/quinn, quic/quiche, mproxy/websocket.",
       labelNames: ["transport"],
       registers,
     });

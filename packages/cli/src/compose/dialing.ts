@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import {
   formatHostPort,
   type ClientConfig,
@@ -10,7 +9,7 @@ import {
   dialTimeoutDefault,
   LinkMetrics,
   linkObserver,
-  quicDialer,
+  planDials,
   RelayLink,
   type LinkStatus,
   type Session,
@@ -18,10 +17,9 @@ import {
 import { statusName, tipDefaults, type Expose } from "@culvert/wire";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
-import { daemonEngines } from "./engines.ts";
+import { relayTransports, type Dialing } from "./transports.ts";
 
-/** The configuration of a daemon that has a relay of ours. */
-export type Dialing = (ClientConfig | ServerConfig) & { readonly relay: RelayTarget };
+export type { Dialing } from "./transports.ts";
 
 /** How a link presents itself, besides what its configuration says. */
 export interface LinkParts {
@@ -40,8 +38,9 @@ export interface LinkParts {
 
 /** Makes the link to the relay of a client or server. */
 export function buildLink(config: Dialing, context: DaemonContext, parts: LinkParts): RelayLink {
-  const { clock, random, log, registry, identity } = context;
-  const { role, relay, quic, reconnect } = config;
+  const { clock, random, log, registry } = context;
+  const { role, relay, reconnect } = config;
+  const plan = planDials(relayTransports(config, context), clock);
   const observer = linkObserver({
     clock,
     log,
@@ -53,16 +52,9 @@ export function buildLink(config: Dialing, context: DaemonContext, parts: LinkPa
     {
       clock,
       random,
-      dial: quicDialer(
-        { clock, engines: daemonEngines(context), lookUp: (host) => lookup(host, { all: true }) },
-        {
-          relay: relay.address,
-          relayId: relay.id,
-          identity,
-          policy: quic.policy,
-          settings: quic.settings,
-        },
-      ),
+      // A one-shot session is over before a better one would be of use.
+      dial: plan.dial,
+      ...(parts.transient || plan.better === undefined ? {} : { better: plan.better }),
       observer: {
         ...observer,
         attached(session, answer) {

@@ -1,7 +1,14 @@
 import type { RelayConfig } from "@culvert/config";
 import { Relay, RelayMetrics } from "@culvert/relay";
-import { errorText, systemCode, TransportError } from "@culvert/runtime";
-import { listenQuic, type SessionListener } from "@culvert/transport";
+import { errorText, millis, systemCode, TransportError } from "@culvert/runtime";
+import { rateLimited } from "@culvert/telemetry";
+import {
+  listenQuic,
+  listenWss,
+  type HostPort,
+  type SessionListener,
+  type WssListenOptions,
+} from "@culvert/transport";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
@@ -59,6 +66,9 @@ async function listenAll(
         log.warn("config.warning", { warning: `listen: ${errorText(error)}` });
       }
     }
+    for (const { address, certificate } of webAddresses(config)) {
+      listeners.push(await listenByWebSocket(config, context, address, certificate));
+    }
     if (listeners.length === 0) {
       throw new TransportError(
         "address_unavailable",
@@ -72,8 +82,38 @@ async function listenAll(
   }
 }
 
+function webAddresses({
+  web,
+}: RelayConfig): readonly Pick<WssListenOptions, "address" | "certificate">[] {
+  return [
+    ...web.https.map((address) => ({ address, certificate: "identity" as const })),
+    ...web.plain.map((address) => ({ address, certificate: "none" as const })),
+  ];
+}
+
+function listenByWebSocket(
+  config: RelayConfig,
+  { clock, random, log, identity }: DaemonContext,
+  address: HostPort,
+  certificate: WssListenOptions["certificate"],
+): Promise<SessionListener> {
+  const strangers = rateLimited(log, clock, refusalRate);
+  return listenWss(
+    {
+      clock,
+      random,
+      refused: (remote, error) =>
+        strangers.warn("relay.session.refused", { remote, reason: error.message }),
+    },
+    { address, identity, settings: config.wss, certificate },
+  );
+}
+
 /** Whether an address failed because this machine has no IPv6, or no IPv4. */
 function isFamilyMissing(error: unknown): boolean {
   const cause = error instanceof TransportError ? error.cause : error;
   return systemCode(cause) === "EAFNOSUPPORT" || systemCode(cause) === "EADDRNOTAVAIL";
 }
+
+/** Whoever reaches a listener can provoke any number of warnings. */
+const refusalRate = { burst: 20, interval: millis(10_000) };
