@@ -108,7 +108,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     return this.#state.phase === "over";
   }
 
-  /** Takes in a datagram, which is the driver's from then on. Returns why it was dropped, if it was. */
+  /** Takes in a datagram, whose bytes are overwritten. Returns why it was dropped, if it was. */
   receive(datagram: Buffer, from: RemoteInfo): DatagramDropReason | undefined {
     if (this.over) return "unknown_connection";
     const { clock, link, paths } = this.#deps;

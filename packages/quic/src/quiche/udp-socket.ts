@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { errorText, millis, systemCode, TransportError, type Clock } from "@culvert/runtime";
 import type { UdpAddress } from "../engine.ts";
+import { releaseBuffer } from "./release-buffer.ts";
 
 /** How to open a {@link UdpSocket}. */
 export interface UdpSocketOptions {
@@ -15,8 +16,9 @@ export interface UdpSocketOptions {
   readonly datagramBytes: number;
 }
 
-/** What a socket tells its owner. The datagram's bytes are the owner's. */
+/** What a socket tells its owner. */
 export interface UdpSocketHandlers {
+  /** The datagram's bytes may be overwritten, and are gone when this returns: what is to stay is copied. */
   onDatagram(datagram: Buffer, from: RemoteInfo): void;
   /** The kernel refused to send or receive; the socket stays open. */
   onError(error: Error): void;
@@ -60,7 +62,10 @@ export class UdpSocket {
     this.#slotBytes = options.datagramBytes;
     const { address: host, port } = socket.address();
     this.address = { host, port };
-    socket.on("message", (datagram, from) => this.#handlers?.onDatagram(datagram, from));
+    socket.on("message", (datagram, from) => {
+      this.#handlers?.onDatagram(datagram, from);
+      releaseBuffer(datagram);
+    });
     socket.on("error", (error) => this.#handlers?.onError(error));
   }
 
