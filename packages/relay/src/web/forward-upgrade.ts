@@ -32,8 +32,8 @@ export function forwardUpgrade(upgrade: Upgrade, stream: ByteStream): Promise<Fo
     fields["connection"] = "Upgrade";
     fields["upgrade"] = "websocket";
     const request = httpRequest({
+      // Without an agent: one would dial by itself.
       createConnection: () => stream,
-      agent: false,
       method: "GET",
       path: exchange.target,
       headers: fields,
