@@ -306,12 +306,17 @@ describe.skipIf(missing("curl", "openssl"))("what a client is told", () => {
 it("WebSockets of the relay's own names go to who accepts them, over TLS and at the plain listener alone", async () => {
   const { https, http, plain, entrance } = await useEntrance();
   const sockets = new WebSocketServer({ noServer: true });
-  entrance.addUpgrades({
-    accepts: ({ url }) => url === "/session",
-    upgrade: (request, socket, head) => {
-      sockets.handleUpgrade(request, socket, head, (accepted) => accepted.send("welcome"));
-    },
-  });
+  for (const where of ["https", "plain"] as const) {
+    entrance.addUpgrades(
+      {
+        accepts: ({ url }) => url === "/session",
+        upgrade: (request, socket, head) => {
+          sockets.handleUpgrade(request, socket, head, (accepted) => accepted.send(where));
+        },
+      },
+      where,
+    );
+  }
   const open = (url: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = new WebSocket(url, { rejectUnauthorized: false });
@@ -321,8 +326,8 @@ it("WebSockets of the relay's own names go to who accepts them, over TLS and at 
       });
       socket.on("error", (error) => resolve(error.message));
     });
-  expect(await open(`wss://127.0.0.1:${https}/session`)).toBe("welcome");
-  expect(await open(`ws://127.0.0.1:${plain}/session`)).toBe("welcome");
+  expect(await open(`wss://127.0.0.1:${https}/session`)).toBe("https");
+  expect(await open(`ws://127.0.0.1:${plain}/session`)).toBe("plain");
   expect(await open(`wss://127.0.0.1:${https}/other`)).toContain("404");
   expect(await open(`ws://127.0.0.1:${http}/session`)).toMatch(/404|308/);
   onTestFinished(() => sockets.close());

@@ -57,9 +57,9 @@ export async function useEntrance(
   return {
     entrance,
     registry,
-    https: entrance.port("https")!,
-    http: entrance.port("http")!,
-    plain: entrance.port("plain")!,
+    https: entrance.address("https")!.port,
+    http: entrance.address("http")!.port,
+    plain: entrance.address("plain")!.port,
     add: (name, device, policy = {}) => {
       entrance.names.add(name, device, { tls: "end", http: "forward", ...policy });
     },

@@ -51,3 +51,4 @@ export {
   type TelebitOptions,
 } from "./telebit/telebit-options.ts";
 export { TelebitRelay, type TelebitRelayDeps } from "./telebit/telebit-relay.ts";
+export { startRelayWeb, type RelayWeb, type RelayWebDeps } from "./web/relay-web.ts";

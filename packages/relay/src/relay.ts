@@ -21,6 +21,7 @@ import { PublicGrants } from "./public-offers/public-grants.ts";
 import { PublicOffers } from "./public-offers/public-offers.ts";
 import { SessionDesk } from "./session-desk.ts";
 import { relayStatus, type RelayStatus } from "./status.ts";
+import type { RelayWeb } from "./web/relay-web.ts";
 
 /** What a relay needs from outside. */
 export interface RelayDeps {
@@ -31,6 +32,8 @@ export interface RelayDeps {
   readonly random?: Random;
   /** Binds every configured address; called once, by {@link Relay.start}. */
   readonly listen: () => Promise<readonly SessionListener[]>;
+  /** Starts the web side; called once, by {@link Relay.start}, which owns what it gives. Undefined = none. */
+  readonly web?: (() => Promise<RelayWeb>) | undefined;
 }
 
 /**
@@ -49,6 +52,7 @@ export class Relay {
   readonly #scope = new Scope();
   readonly #ended = { clientToServer: 0, serverToClient: 0 };
   #listeners: readonly SessionListener[] = [];
+  #web: RelayWeb | undefined;
   #draining = false;
 
   constructor(deps: RelayDeps, options: RelayOptions) {
@@ -94,9 +98,11 @@ export class Relay {
     });
   }
 
-  /** What it listens on: `udp 127.0.0.1:30380`. */
+  /** What it listens on: `udp 127.0.0.1:30380`, `https 0.0.0.0:443`. */
   get addresses(): readonly string[] {
-    return this.#listeners.map(({ description }) => description);
+    const web = this.#web;
+    const sessions = this.#listeners.filter((listener) => listener !== web?.sessions);
+    return [...sessions.map(({ description }) => description), ...(web?.entrance.addresses ?? [])];
   }
 
   /**
@@ -104,7 +110,7 @@ export class Relay {
    * @throws TransportError `address_in_use` and its kin; nothing stays bound then.
    */
   async start(): Promise<void> {
-    this.#listeners = await this.#deps.listen();
+    this.#listeners = await this.#bind();
     for (const listener of this.#listeners) {
       this.#scope.add(() => listener.close());
       this.#deps.log.info("relay.listening", {
@@ -120,6 +126,26 @@ export class Relay {
       bytes: () => this.#bytes(),
       listeners: () => sumListenerStats(this.#listeners.map((listener) => listener.stats())),
     });
+  }
+
+  /** Binds all, or nothing. */
+  async #bind(): Promise<readonly SessionListener[]> {
+    const web = await this.#deps.web?.();
+    if (web === undefined) return this.#deps.listen();
+    this.#web = web;
+    const { entrance, sessions, telebit } = web;
+    this.#scope.add(() => entrance.close());
+    this.#scope.add(() => telebit?.close(shutdownReason));
+    try {
+      const { names, ports } = entrance;
+      const httpsPort = entrance.address("https")?.port ?? 0;
+      const httpPort = entrance.address("http")?.port ?? 0;
+      await this.publicOffers.start({ names, ports, httpsPort, httpPort }, this.#scope);
+      return [...(await this.#deps.listen()), sessions];
+    } catch (error) {
+      await this.#scope.close();
+      throw error;
+    }
   }
 
   /** A picture of the relay for `culvert status`. */
@@ -138,8 +164,9 @@ export class Relay {
   async drain(): Promise<void> {
     this.#draining = true;
     const { clock } = this.#deps;
+    this.#web?.telebit?.drain();
     await withDeadline({ clock, limit: this.#options.drainTimeout, what: "draining" }, () =>
-      this.#broker.idle(),
+      Promise.all([this.#broker.idle(), this.#web?.entrance.drain()]),
     ).catch(() => undefined);
   }
 

@@ -37,7 +37,7 @@ export class PublicEntrance {
   readonly #deps: PublicEntranceDeps;
   readonly #options: WebOptions;
   readonly #pages: PageHandler[] = [];
-  readonly #upgrades: UpgradeHandler[] = [];
+  readonly #upgrades = { https: [] as UpgradeHandler[], plain: [] as UpgradeHandler[] };
   readonly #admission: Admission;
   readonly #door: PublicDoor;
   readonly #front: HttpFront;
@@ -78,7 +78,7 @@ export class PublicEntrance {
       pages: this.#pages,
       upgrades: this.#upgrades,
       challenge: () => undefined,
-      httpsPort: () => this.port("https"),
+      httpsPort: () => this.address("https")?.port,
       door: this.#door,
       requestsPerConnection: limits.requestsPerConnection,
     });
@@ -95,9 +95,9 @@ export class PublicEntrance {
     });
   }
 
-  /** Adds who takes WebSockets of the relay's own names. */
-  addUpgrades(handler: UpgradeHandler): void {
-    this.#upgrades.push(handler);
+  /** Adds who takes WebSockets of the relay's own names, where TLS is ended here (`https`) or at plain listeners. */
+  addUpgrades(handler: UpgradeHandler, where: "https" | "plain"): void {
+    this.#upgrades[where].push(handler);
   }
 
   /** Adds who answers requests for the relay's own names. */
@@ -105,9 +105,9 @@ export class PublicEntrance {
     this.#pages.push(handler);
   }
 
-  /** The port of the first listener of a kind; undefined where there is none, and before the start. */
-  port(kind: ListenerKind): number | undefined {
-    for (const [{ address }, of] of this.#listeners) if (of === kind) return address.port;
+  /** What the first listener of a kind is bound to; undefined where there is none, and before the start. */
+  address(kind: ListenerKind): HostPort | undefined {
+    for (const [{ address }, of] of this.#listeners) if (of === kind) return address;
     return undefined;
   }
 

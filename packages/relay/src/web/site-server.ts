@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { errorText, type ByteStream } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { hostOfAuthority } from "@culvert/wire";
@@ -24,7 +25,7 @@ export interface SiteServerDeps {
   /** Pages of the relay's own names. */
   readonly pages: readonly PageHandler[];
   /** WebSockets of the relay's own names. */
-  readonly upgrades: readonly UpgradeHandler[];
+  readonly upgrades: Readonly<Record<"https" | "plain", readonly UpgradeHandler[]>>;
   /** The answer to an ACME challenge, for any name; undefined where there is none. */
   readonly challenge: (token: string) => string | undefined;
   /** The port of the public TLS listener, for redirects; undefined where there is none. */
@@ -71,12 +72,7 @@ export class SiteServer implements HttpHandler {
       void this.#forwardUpgrade(upgrade, judged.route, judged.name);
       return;
     }
-    // Tokens and sessions are not for the open internet to read.
-    const safe = exchange.client.tls === "ended" || exchange.client.ownOnly;
-    const handler =
-      judged.kind === "own" && safe
-        ? this.#deps.upgrades.find((candidate) => candidate.accepts(request))
-        : undefined;
+    const handler = judged.kind === "own" ? this.#takerOf(exchange.client, request) : undefined;
     if (handler === undefined) {
       if (judged.kind === "refused") this.#refuse(exchange, judged.status, judged.reason);
       else if (judged.kind === "redirect") this.#redirect(exchange, judged.location);
@@ -135,6 +131,13 @@ export class SiteServer implements HttpHandler {
     }
     if (!route.device.connected) return refused(502, "device_away");
     return { kind: "site", route, name };
+  }
+
+  /** Tokens and sessions are not for the open internet to read: in clear they come from a proxy alone. */
+  #takerOf(client: PublicClient, request: IncomingMessage): UpgradeHandler | undefined {
+    const { https, plain } = this.#deps.upgrades;
+    const handlers = client.ownOnly ? plain : client.tls === "ended" ? https : [];
+    return handlers.find((handler) => handler.accepts(request));
   }
 
   async #forward(exchange: Exchange, route: NameRoute, name: string): Promise<void> {
