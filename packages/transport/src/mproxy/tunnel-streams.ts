@@ -124,7 +124,10 @@ export class TunnelStreams implements FrameSink {
   }
 
   error(id: ConnectionId, error: ConnectionError): void {
-    this.#find("error", id)?.receiveReset(resetError(id, error));
+    const stream = this.#find("error", id);
+    // Where an end was for both directions, what had come before it is still read.
+    if (stream?.peerEnded === true && !this.#deps.rules.repliesAfterEnd) return;
+    stream?.receiveReset(resetError(id, error));
   }
 
   flow(id: ConnectionId, word: FlowWord, readBytes: number | undefined): void {

@@ -52,6 +52,20 @@ describe("a tunnel to a Telebit device", () => {
     tunnel.close(done);
   });
 
+  it("reads what came before the device's end, though an error follows that", async () => {
+    const { tunnel, peer } = tunnelAndPeer({ dialect: "telebit-relay" });
+    const stream = tunnel.open(publicMeta(1));
+    await peer.next("connection");
+    peer.send("data", publicId(1), "x".repeat(300_000));
+    peer.send("end", publicId(1));
+    peer.send("error", publicId(1));
+    await peer.next("end");
+    expect((await within(readPayload(stream), { what: "the rest" })).bytes).toBe(300_000);
+    stream.end();
+    await waitUntil(() => tunnel.stats().openStreams === 0, { what: "the end" });
+    tunnel.close(done);
+  });
+
   it("reads on after its own end, until the device's", async () => {
     const { tunnel, peer } = tunnelAndPeer({ dialect: "telebit-relay" });
     const stream = tunnel.open(publicMeta(1));
