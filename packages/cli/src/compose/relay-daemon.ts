@@ -1,17 +1,11 @@
 import type { RelayConfig } from "@culvert/config";
 import { Relay, RelayMetrics } from "@culvert/relay";
-import { errorText, millis, systemCode, TransportError } from "@culvert/runtime";
-import { rateLimited } from "@culvert/telemetry";
-import {
-  listenQuic,
-  listenWss,
-  type HostPort,
-  type SessionListener,
-  type WssListenOptions,
-} from "@culvert/transport";
+import { errorText, systemCode, TransportError } from "@culvert/runtime";
+import { listenQuic, type SessionListener } from "@culvert/transport";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
+import { relayWeb } from "./relay-web.ts";
 
 /** Puts together P3. */
 export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon {
@@ -22,11 +16,13 @@ export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon 
       log,
       metrics: new RelayMetrics(registry),
       listen: () => listenAll(config, context),
+      web: relayWeb(config, context),
     },
     {
       peers: config.peers,
       grants: config.grants,
       limits: config.limits,
+      public: config.public,
       drainTimeout: config.drain,
       software: software(),
     },
@@ -66,10 +62,7 @@ async function listenAll(
         log.warn("config.warning", { warning: `listen: ${errorText(error)}` });
       }
     }
-    for (const { address, certificate } of webAddresses(config)) {
-      listeners.push(await listenByWebSocket(config, context, address, certificate));
-    }
-    if (listeners.length === 0) {
+    if (listeners.length === 0 && config.listen.length > 0) {
       throw new TransportError(
         "address_unavailable",
         "none of the addresses of listen can be used",
@@ -82,38 +75,8 @@ async function listenAll(
   }
 }
 
-function webAddresses({
-  web,
-}: RelayConfig): readonly Pick<WssListenOptions, "address" | "certificate">[] {
-  return [
-    ...web.https.map((address) => ({ address, certificate: "identity" as const })),
-    ...web.plain.map((address) => ({ address, certificate: "none" as const })),
-  ];
-}
-
-function listenByWebSocket(
-  config: RelayConfig,
-  { clock, random, log, identity }: DaemonContext,
-  address: HostPort,
-  certificate: WssListenOptions["certificate"],
-): Promise<SessionListener> {
-  const strangers = rateLimited(log, clock, refusalRate);
-  return listenWss(
-    {
-      clock,
-      random,
-      refused: (remote, error) =>
-        strangers.warn("relay.session.refused", { remote, reason: error.message }),
-    },
-    { address, identity, settings: config.wss, certificate },
-  );
-}
-
 /** Whether an address failed because this machine has no IPv6, or no IPv4. */
 function isFamilyMissing(error: unknown): boolean {
   const cause = error instanceof TransportError ? error.cause : error;
   return systemCode(cause) === "EAFNOSUPPORT" || systemCode(cause) === "EADDRNOTAVAIL";
 }
-
-/** Whoever reaches a listener can provoke any number of warnings. */
-const refusalRate = { burst: 20, interval: millis(10_000) };
