@@ -46,7 +46,8 @@ export class ConnectionLedger {
     const progress = { leftToRightBytes: 0, rightToLeftBytes: 0 };
     const connection: LiveConnection = { ...who, openedAt: clock.now(), progress };
     this.#live.add(connection);
-    metrics.connections.set(this.#live.size);
+    // Not set to a number, since a process may keep several books.
+    metrics.connections.inc();
     metrics.connectionsOpened.inc();
     const { client, clientPort, target, trace } = who;
     const remote = client === "public" ? { remote: who.clientId } : {};
@@ -54,7 +55,7 @@ export class ConnectionLedger {
     lines.info("server.connection.opened");
     const result = await run(progress);
     this.#live.delete(connection);
-    metrics.connections.set(this.#live.size);
+    metrics.connections.dec();
     metrics.bytes.inc({ direction: "to_target" }, result.leftToRightBytes);
     metrics.bytes.inc({ direction: "from_target" }, result.rightToLeftBytes);
     lines.info("server.connection.closed", {
