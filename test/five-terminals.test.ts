@@ -17,7 +17,9 @@ describe.skipIf(missing("nc"))("five terminals: relay, server, client and two ne
   it("prints one ready line each and carries text both ways", async () => {
     const trial = await useTrial();
     await trial.start();
-    expect(trial.daemon("relay").lines).toEqual([`ready relay udp 127.0.0.1:${trial.relayPort}`]);
+    expect(trial.daemon("relay").lines).toEqual([
+      `ready relay udp 127.0.0.1:${trial.relayPort} https 127.0.0.1:${trial.webPort}`,
+    ]);
     expect(trial.daemon("server").lines).toEqual(["ready server lan-box"]);
     expect(trial.daemon("client").lines).toEqual([`ready client 127.0.0.1:${trial.listenPort}`]);
 
@@ -76,7 +78,7 @@ describe.skipIf(missing("tmux", "nc", "bash"))("scripts/five-terminals", () => {
   it("shows the same in tmux, and with --once prints the panes and ends with 0", async () => {
     const temporary = await useTempFolder();
     const script = fileURLToPath(new URL("../scripts/five-terminals", import.meta.url));
-    const [relay, listen, target] = [await freePort([10]), await freePort(), await freePort()];
+    const [relay, listen, target] = [await freePort([10, 11]), await freePort(), await freePort()];
     const result = await run(script, ["--once"], {
       env: {
         TMPDIR: temporary,

@@ -55,7 +55,7 @@ export class Contender {
         crew,
         targets,
         entrances: { echo: await freePort(), bulk: await freePort() },
-        relayPort: await freePort([10]),
+        relayPort: await freePort([10, 11]),
         relayLanes: { echo: await freePort(), bulk: await freePort() },
         program: (name) => programPath(name, programs) ?? name,
         listening: (address) => reachable(generator, address),

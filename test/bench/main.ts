@@ -92,8 +92,8 @@ function otherCheckout(ours: Peer, args: Arguments, folder: string): Peer {
   return { ...other, name: otherName, title: `${ours.title} of the other checkout` };
 }
 
-function oursOptions({ engine, datagramBytes }: Arguments): CulvertOptions {
-  return { engine, datagramBytes };
+function oursOptions({ engine, datagramBytes, transport }: Arguments): CulvertOptions {
+  return { engine, datagramBytes, transport };
 }
 
 /** One line that changes on a terminal; a line each, with the seconds since the start, elsewhere. */

@@ -9,6 +9,7 @@ export interface Arguments {
   readonly profile: boolean;
   readonly engine?: "quiche" | "quinn";
   readonly datagramBytes?: number;
+  readonly transport: "quic" | "wss";
   readonly path: "loopback" | "veth";
   readonly loss: number;
   readonly rounds?: number;
@@ -35,6 +36,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .option("--profile", "write a CPU profile of each of our processes and sum it up", false)
     .addOption(new Option("--engine <engine>", "QUIC engine").choices(["quiche", "quinn"]))
     .option("--datagram-bytes <bytes>", "largest UDP payload of quiche", whole(1_200, 16_383))
+    .addOption(
+      new Option("--transport <transport>", "what carries our sessions")
+        .choices(["quic", "wss"])
+        .default("quic"),
+    )
     .addOption(
       new Option("--path <path>", "what lies between the relay and the rest")
         .choices(["loopback", "veth"])

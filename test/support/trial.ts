@@ -57,7 +57,7 @@ export class Trial {
   /** Runs `culvert init`; starts nothing. */
   static async create(): Promise<Trial> {
     const ports = {
-      relay: await freePort([10]),
+      relay: await freePort([10, 11]),
       listen: await freePort(),
       target: await freePort(),
     };
@@ -80,6 +80,11 @@ export class Trial {
   /** The relay's admin port. */
   get adminPort(): number {
     return this.relayPort + 10;
+  }
+
+  /** The relay's port for sessions by WebSocket. */
+  get webPort(): number {
+    return this.relayPort + 11;
   }
 
   /** A file of the trial's folder. */

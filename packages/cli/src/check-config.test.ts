@@ -11,8 +11,14 @@ const env: Record<string, string> = {};
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "culvert-check-"));
-  const names = { serverName: "lan-box", clientName: "laptop" };
-  await initTrial(folder, { relayPort: 1, listenPort: 2, targetPort: 3, ...names });
+  await initTrial(folder, {
+    relayPort: 1,
+    listenPort: 2,
+    targetPort: 3,
+    serverName: "lan-box",
+    clientName: "laptop",
+    transports: ["quic", "wss"],
+  });
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));

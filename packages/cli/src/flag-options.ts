@@ -68,6 +68,16 @@ export const dialingFlags: readonly FlagOption[] = [
     path: "relay.address",
     doc: "where the relay is: host:port",
   },
+  {
+    flags: "--relay-wss <address>",
+    path: "relay.wss",
+    doc: "where the relay takes sessions by WebSocket: host:port",
+  },
+  {
+    flags: "--transports <names>",
+    path: "transports",
+    doc: "what may carry the session, the preferred one first: quic, wss or 'quic wss'",
+  },
 ];
 
 /** The options of the client alone. */

@@ -127,8 +127,8 @@ describe("sound configurations", () => {
           { names: ["plain.example.com"], tls: "end", http: "redirect" },
         ],
         ports: [
-          { server: "lan-box", listen: { host: "0.0.0.0", port: 2222 }, service: "ssh" },
-          { service: undefined },
+          { server: "lan-box", listen: { host: "0.0.0.0", port: 2222 } },
+          { server: "lan-box", listen: { host: "0.0.0.0", port: 2223 } },
         ],
       },
       telebit: {
@@ -143,7 +143,7 @@ describe("sound configurations", () => {
     expect(bare.web).toMatchObject({ https: [], http: [], plain: [], acme: undefined });
     expect(bare.telebit).toBeUndefined();
     expect(config.effective["public"]).toMatchObject({
-      ports: [{ service: "ssh" }, { server: "lan-box", listen: "0.0.0.0:2223" }],
+      ports: [{ listen: "0.0.0.0:2222" }, { server: "lan-box", listen: "0.0.0.0:2223" }],
     });
   });
 

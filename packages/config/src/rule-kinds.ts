@@ -52,21 +52,6 @@ export const grantServiceKind: Kind<string> = {
   print: (value) => (/^\d+$/.test(value) ? Number(value) : value),
 };
 
-/** Where a public port leads: a service, a port or an address of the server. */
-export const publicServiceKind: Kind<string> = {
-  expected: "a service name, a port or host:port",
-  parse(raw, place) {
-    const text = typeof raw === "number" ? String(raw) : raw;
-    if (typeof text !== "string") return place.fail(publicServiceKind.expected, raw);
-    try {
-      return formatTarget(parseTarget(text));
-    } catch {
-      return place.fail(publicServiceKind.expected, raw);
-    }
-  },
-  print: (value) => (/^\d+$/.test(value) ? Number(value) : value),
-};
-
 /** Ports and ranges: `20000-20999,22022`. */
 export const portRangesKind: Kind<readonly PortRange[]> = {
   expected: "ports and ranges of ports such as 20000-20999,22022",

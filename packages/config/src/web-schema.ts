@@ -5,8 +5,8 @@ import { limitKind } from "./common-schema.ts";
 import { configDefaults } from "./defaults.ts";
 import { dnsNameKind, dnsPatternKind } from "./dns-name-kinds.ts";
 import { nameKind } from "./forward-kinds.ts";
-import { absentAs, absentAsNone, optional, withDefault, type Kind } from "./kind.ts";
-import { portRangesKind, publicServiceKind } from "./rule-kinds.ts";
+import { absentAs, optional, withDefault, type Kind } from "./kind.ts";
+import { portRangesKind } from "./rule-kinds.ts";
 import { booleanKind, choiceKind, pathKind } from "./scalar-kinds.ts";
 
 /** A certificate chain and its key, PEM files, absolute paths. */
@@ -15,7 +15,7 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-/** Public names that lead to a server. */
+/** Public names that a server may expose. */
 export interface PublicNameConfig {
   readonly server: string;
   /** Names, or `*.` and a name for all below it; lower case. */
@@ -26,12 +26,10 @@ export interface PublicNameConfig {
   readonly http: "redirect" | "forward";
 }
 
-/** A public TCP port that leads to a server. */
+/** A public TCP port that a server may expose. */
 export interface PublicPortConfig {
   readonly server: string;
   readonly listen: HostPort;
-  /** The service, port or address of the server; undefined = what the server exposes at this port. */
-  readonly service: string | undefined;
 }
 
 /** The keys of `web`: the relay's TCP listeners. */
@@ -102,19 +100,18 @@ export function publicSchema() {
         10_000,
       ),
       "[]",
-      "Public DNS names and the servers they lead to: server, names, tls (end or pass), http (redirect or forward).",
+      "Public DNS names and the servers that may expose them: server, names, tls (end or pass), http (redirect or forward).",
     ),
     ports: withDefault(
       listOf(
         entryOf<PublicPortConfig>({
           server: nameKind,
           listen: tcpListenKind,
-          service: absentAsNone(publicServiceKind),
         }),
         1_000,
       ),
       "[]",
-      "Public TCP ports and the servers they lead to: server, listen, service.",
+      "Public TCP ports and the servers that may expose them: server, listen.",
     ),
   };
 }

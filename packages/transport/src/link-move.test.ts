@@ -60,10 +60,6 @@ async function scene(
       identity: relay,
       settings: quicDefaults,
     });
-    void (async () => {
-      for await (const connection of listener.connections)
-        void welcome(new QuicSession(connection));
-    })();
     const welcome = async (session: Session): Promise<void> => {
       const first = await session.streams[Symbol.asyncIterator]().next();
       const stream = first.value as ByteStream;
@@ -75,6 +71,10 @@ async function scene(
       const answer = { status, text: "", name: "laptop", software: "", capabilities };
       answerAndEnd(stream, { kind: "attachAnswer", ...answer }, clock);
     };
+    void (async () => {
+      for await (const connection of listener.connections)
+        void welcome(new QuicSession(connection));
+    })();
     const engine = network.createEngine();
     return {
       name,

@@ -14,6 +14,8 @@ import { localEntrances, type Peer, type Running, type StartContext } from "./pe
 export interface CulvertOptions {
   /** Undefined: the default, `auto`. */
   readonly engine?: "quiche" | "quinn" | undefined;
+  /** What carries the sessions; undefined: QUIC. */
+  readonly transport?: "quic" | "wss" | undefined;
   /** Largest UDP payload of the quiche engine; undefined: the default, `auto`. */
   readonly datagramBytes?: number | undefined;
   /** Writes a CPU profile of each process into this folder when it ends. */
@@ -28,13 +30,18 @@ export interface CulvertOptions {
 export function culvertPeer(options: CulvertOptions = {}): Peer {
   return {
     name: "culvert",
-    title: options.engine === undefined ? "Culvert" : `Culvert (${options.engine})`,
+    title: title(options),
     programs: [],
     async start(context) {
       await writeConfiguration(context, options);
       return startAll(context, options);
     },
   };
+}
+
+function title({ engine, transport }: CulvertOptions): string {
+  if (transport === "wss") return "Culvert (WebSocket)";
+  return engine === undefined ? "Culvert" : `Culvert (${engine})`;
 }
 
 type Role = "relay" | "server" | "client";
@@ -107,9 +114,13 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     ...["--listen-port", String(entrances.echo)],
     ...["--target-port", String(targets.echo)],
   ];
-  const made = await culvert(["init", folder, ...ports]);
+  const { transport = "quic" } = options;
+  const made = await culvert(["init", folder, ...ports, "--transport", transport]);
   if (made.code !== 0) throw new Error(`culvert init: ${made.stdout}${made.stderr}`);
   const relay = `${place.relayAddress}:${relayPort}`;
+  const webPort = relayPort + 11;
+  const dialled: Config =
+    transport === "quic" ? { address: relay } : { wss: `${place.relayAddress}:${webPort}` };
   const server = parse(await readFile(join(folder, "server.yaml"), "utf8")) as Config;
   const fleet = await prepareFleet(folder, options.fleet ?? 0, {
     relay: { host: place.relayAddress, port: relayPort },
@@ -117,7 +128,8 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     engine: options.engine ?? "auto",
   });
   await edit(join(folder, "relay.yaml"), (config) => {
-    config["listen"] = [relay];
+    if (transport === "quic") config["listen"] = [relay];
+    else config["web"] = { https: [`${place.relayAddress}:${webPort}`] };
     (config["peers"] as unknown[]).push(...fleet);
     const [grant] = config["grants"] as { services: string[] }[];
     grant?.services.push(String(targets.bulk));
@@ -125,12 +137,12 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     if (options.engine === "quiche") quic(config)["allowQuicheListener"] = true;
   });
   await edit(join(folder, "server.yaml"), (config) => {
-    (config["relay"] as Config)["address"] = relay;
+    dialBy(config, transport, dialled);
     (config["allow"] as string[]).push(`127.0.0.1:${targets.bulk}`);
     setQuic(config, options);
   });
   await edit(join(folder, "client.yaml"), (config) => {
-    (config["relay"] as Config)["address"] = relay;
+    dialBy(config, transport, dialled);
     const server = (config["forwards"] as { to: string }[])[0]?.to.split(":")[0] ?? "";
     (config["forwards"] as Config[]).push({
       listen: `127.0.0.1:${entrances.bulk}`,
@@ -138,6 +150,12 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     });
     setQuic(config, options);
   });
+}
+
+function dialBy(config: Config, transport: "quic" | "wss", relay: Config): void {
+  Object.assign(config["relay"] as Config, relay);
+  // The default, which checkouts from before there was a choice can read too.
+  if (transport === "quic") delete config["transports"];
 }
 
 function setQuic(config: Config, { engine, datagramBytes }: CulvertOptions): void {

@@ -1,3 +1,4 @@
+import type { TransportName } from "@culvert/config";
 import { InvalidArgumentError, type Command } from "commander";
 
 /** `culvert init`: the files of a trial. */
@@ -11,7 +12,7 @@ export function registerInit(program: Command): void {
     .argument("<dir>", "the folder; it is made where it does not exist")
     .option(
       "--relay-port <port>",
-      "UDP port of the relay; its admin port is 10 higher",
+      "UDP port of the relay; its admin port is 10 and its port for WebSocket 11 higher",
       port,
       30_380,
     )
@@ -24,6 +25,12 @@ export function registerInit(program: Command): void {
     )
     .option("--server-name <name>", "the server's name on the relay", "lan-box")
     .option("--client-name <name>", "the client's name on the relay", "laptop")
+    .option(
+      "--transport <names>",
+      "what carries the sessions: quic, wss (WebSocket, where UDP is blocked), or both with a comma, the preferred one first",
+      transports,
+      ["quic", "wss"] as const,
+    )
     .addHelpText(
       "after",
       `
@@ -32,7 +39,8 @@ Example:
     )
     .action(async (dir: string, options: InitOptions) => {
       const { initTrial } = await import("../trial/init-trial.ts");
-      process.stdout.write(await initTrial(dir, options));
+      const { transport, ...others } = options;
+      process.stdout.write(await initTrial(dir, { ...others, transports: transport }));
     });
 }
 
@@ -42,6 +50,16 @@ interface InitOptions {
   readonly targetPort: number;
   readonly serverName: string;
   readonly clientName: string;
+  readonly transport: readonly TransportName[];
+}
+
+function transports(text: string): readonly TransportName[] {
+  const names = text.split(",");
+  const known = names.filter((name) => name === "quic" || name === "wss");
+  if (known.length !== names.length || new Set(names).size !== names.length) {
+    throw new InvalidArgumentError("It must be quic, wss, quic,wss or wss,quic.");
+  }
+  return known;
 }
 
 function port(text: string): number {

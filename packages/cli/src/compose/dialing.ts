@@ -1,9 +1,4 @@
-import {
-  formatHostPort,
-  type ClientConfig,
-  type RelayTarget,
-  type ServerConfig,
-} from "@culvert/config";
+import { formatHostPort } from "@culvert/config";
 import { TransportError } from "@culvert/runtime";
 import {
   dialTimeoutDefault,

@@ -73,6 +73,7 @@ async function demonstrate(
     targetPort: endServer.port,
     serverName: "lan-box",
     clientName: "laptop",
+    transports: ["quic"],
   });
   tell("configurations and keys", folder);
   const relay = addressIn(await start("relay", withConfig("relay", "--listen", "127.0.0.1:0")));

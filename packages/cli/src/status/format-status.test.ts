@@ -21,6 +21,8 @@ const session = {
   openStreams: 3,
 };
 
+const attached = { transient: false, software: "s" };
+
 test("a relay's peers and connections, with all four identifiers, bytes and age", () => {
   const status: RelayStatus = {
     role: "relay",
@@ -31,7 +33,10 @@ test("a relay's peers and connections, with all four identifiers, bytes and age"
         name: "lan-box",
         id: "12D3KooWy",
         role: "server",
-        sessions: [{ ...session, transient: false, services: ["ssh", "vnc"], software: "s" }],
+        sessions: [
+          { ...session, ...attached, leaving: false, services: ["ssh", "vnc"] },
+          { ...session, ...attached, leaving: true, services: [], transport: "mproxy/websocket" },
+        ],
       },
       { name: "laptop", id: "12D3KooWz", role: "client", sessions: [] },
     ],
@@ -52,7 +57,8 @@ test("a relay's peers and connections, with all four identifiers, bytes and age"
   const text = formatStatus({ ...status, process: daemon });
   expect(text).toMatch(/^relay, culvert\/1\.0\.0, process 7, up 1\.02m, draining\n/);
   expect(text).toContain("listens on udp 127.0.0.1:30380");
-  expect(text).toMatch(/lan-box │ server │ 192\.0\.2\.7:4000 │ quic\/quinn │ ssh, vnc │ 12ms │ 5s/);
+  expect(text).toMatch(/lan-box │ server │ 192\.0\.2\.7:4000 │ quic\/quinn {16}│ ssh, vnc │ 12ms │ 5s/);
+  expect(text).toMatch(/lan-box │ server │ 192\.0\.2\.7:4000 │ mproxy\/websocket, leaving │/);
   expect(text).toMatch(/laptop {2}│ client │ not attached/);
   expect(text).toMatch(/laptop │ 50123 │ lan-box │ ssh {4}│ 2 KiB │ 3 MiB │ 1\.5m/);
 });
@@ -68,13 +74,20 @@ test("a server and a client fill in themselves, and tell why they cannot serve",
   };
   const server: EndServerStatus = {
     role: "server",
-    link: { state: "attached", session: { ...session, name: "lan-box", relaySoftware: "r" } },
+    link: {
+      state: "attached",
+      session: { ...session, name: "lan-box", relaySoftware: "r" },
+      leaving: [{ transport: "mproxy/websocket", openStreams: 2 }],
+    },
+    exposes: [],
     allows: ["ssh -> 127.0.0.1:22"],
     connections: [{ ...connection, client: "laptop", clientId: "12D3KooWz" }],
   };
   const atServer = formatStatus({ ...server, name: "lan-box", process: daemon });
   expect(atServer).toMatch(/laptop │ 50123 │ lan-box │ ssh/);
   expect(atServer).toContain("relay: attached as lan-box at 192.0.2.7:4000 by quic/quinn for 5s");
+
+  expect(atServer).toContain("relay: left mproxy/websocket, open there: 2");
 
   const client: ClientStatus = {
     role: "client",

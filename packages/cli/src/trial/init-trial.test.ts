@@ -12,7 +12,8 @@ const options = {
   targetPort: 30_382,
   serverName: "lan-box",
   clientName: "laptop",
-};
+  transports: ["quic", "wss"],
+} as const;
 let folder = "";
 
 beforeEach(() => {
@@ -53,9 +54,12 @@ test("the files are sound, fit together, and are their owner's alone", async () 
   expect(relay.grants).toEqual([{ client: "laptop", server: "lan-box", services: ["22"] }]);
   expect(relay.listen).toEqual([{ host: "127.0.0.1", port: 40_000 }]);
   expect(relay.admin.listen).toEqual({ host: "127.0.0.1", port: 40_010 });
+  expect(relay.web.https).toEqual([{ host: "127.0.0.1", port: 40_011 }]);
   for (const proxy of [server, client]) {
-    expect(proxy.relay).toEqual({
+    expect(proxy.transports).toEqual(["quic", "wss"]);
+    expect(proxy.relay).toMatchObject({
       address: { host: "127.0.0.1", port: 40_000 },
+      wss: { host: "127.0.0.1", port: 40_011 },
       id: await idOf("relay"),
     });
   }
@@ -64,6 +68,22 @@ test("the files are sound, fit together, and are their owner's alone", async () 
     { listen: { host: "127.0.0.1", port: 30_381 }, to: { server: "lan-box", target: "22" } },
   ]);
   expect([relay, server, client].flatMap(configWarnings)).toEqual([]);
+});
+
+test.each([
+  { transports: ["quic"] as const, udp: 1, tcp: 0 },
+  { transports: ["wss"] as const, udp: 0, tcp: 1 },
+  { transports: ["wss", "quic"] as const, udp: 1, tcp: 1 },
+])("$transports alone are listened for and dialled", async ({ transports, udp, tcp }) => {
+  await initTrial(folder, { ...options, transports });
+  const relay = loadConfig("relay", { file: join(folder, "relay.yaml") });
+  if (relay.role !== "relay") throw new Error("relay.yaml is for another daemon");
+  expect([relay.listen.length, relay.web.https.length]).toEqual([udp, tcp]);
+  for (const role of ["server", "client"] as const) {
+    const config = loadConfig(role, { file: join(folder, `${role}.yaml`) });
+    expect(config).toMatchObject({ transports });
+    expect(configWarnings(config)).toEqual([]);
+  }
 });
 
 test("nothing is overwritten, and nothing is written where something would be", async () => {
@@ -83,8 +103,9 @@ test("a folder that cannot be made is named", async () => {
 });
 
 test.each([
-  [{ relayPort: 65_530 }, "leaves no room for the admin port"],
+  [{ relayPort: 65_525 }, "leaves no room for the ports 10 and 11 above it"],
   [{ listenPort: 30_390 }, "port 30390 is the relay's admin port"],
+  [{ targetPort: 30_391 }, "port 30391 is the relay's port for WebSocket"],
   [{ targetPort: 30_381 }, "--listen-port and --target-port are both 30381"],
   [{ clientName: "lan-box" }, "must differ"],
   [{ serverName: "Lan Box" }, "is not a name"],

@@ -4,7 +4,15 @@ import { dirname, join } from "node:path";
 import { generateIdentity, writeIdentityFile } from "@culvert/identity";
 import { ConfigError, errorText, systemCode } from "@culvert/runtime";
 import { parseName } from "@culvert/wire";
-import { adminPort, clientYaml, relayYaml, serverYaml, type TrialOptions } from "./trial-files.ts";
+import {
+  adminPort,
+  clientYaml,
+  hasWss,
+  relayYaml,
+  serverYaml,
+  webPort,
+  type TrialOptions,
+} from "./trial-files.ts";
 
 /**
  * Writes the three configurations and keys of a trial into a folder; all six files or none. Returns what to tell the user.
@@ -78,14 +86,19 @@ function checkOptions(options: TrialOptions): void {
     throw usage(`--server-name and --client-name are both ${serverName}; they must differ`);
   }
   const admin = adminPort(options);
-  if (admin > 65_535) {
-    throw usage(`--relay-port ${relayPort} leaves no room for the admin port 10 above it`);
+  const web = webPort(options);
+  if (web > 65_535) {
+    throw usage(`--relay-port ${relayPort} leaves no room for the ports 10 and 11 above it`);
   }
   if (listenPort === targetPort) {
     throw usage(`--listen-port and --target-port are both ${listenPort}; they must differ`);
   }
   if (admin === listenPort || admin === targetPort) {
     throw usage(`port ${admin} is the relay's admin port (10 above --relay-port); choose another`);
+  }
+  if (hasWss(options) && (web === listenPort || web === targetPort)) {
+    const what = "the relay's port for WebSocket (11 above --relay-port)";
+    throw usage(`port ${web} is ${what}; choose another`);
   }
 }
 
@@ -112,7 +125,7 @@ What you type into one nc comes out of the other. To see it from outside:
   culvert status --config ${file("relay.yaml")}
 
 For two or three machines: move server.yaml and server.key, and client.yaml and client.key, to where they run,
-let the relay listen at its public address, and set relay.address in the other two.
+let the relay listen at its public addresses, and set relay.address${hasWss(options) ? " and relay.wss" : ""} in the other two.
 `;
 }
 

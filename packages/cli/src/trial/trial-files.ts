@@ -1,3 +1,4 @@
+import type { TransportName } from "@culvert/config";
 import type { PeerId } from "@culvert/identity";
 
 /** What a trial is made of. */
@@ -7,6 +8,8 @@ export interface TrialOptions {
   readonly targetPort: number;
   readonly serverName: string;
   readonly clientName: string;
+  /** What may carry the sessions, the preferred one first. */
+  readonly transports: readonly TransportName[];
 }
 
 /** The peer ids of a trial's three processes. */
@@ -18,7 +21,7 @@ export interface TrialPeers {
 
 /** The text of relay.yaml. */
 export function relayYaml(options: TrialOptions, peers: TrialPeers): string {
-  const { relayPort, targetPort, serverName, clientName } = options;
+  const { targetPort, serverName, clientName } = options;
   return `# The relay: clients and servers dial in here, and it joins their connections as far as the grants allow.
 # culvert relay --config relay.yaml
 role: relay
@@ -26,9 +29,7 @@ role: relay
 identity:
   keyFile: relay.key # peer id ${peers.relay}
 
-# UDP addresses where clients and servers dial in. On a public machine: 0.0.0.0:${relayPort}, and "[::]:${relayPort}" for IPv6.
-listen:
-  - 127.0.0.1:${relayPort}
+${listeners(options)}
 
 # Who may attach. The id is printed by: culvert key show FILE
 peers:
@@ -67,7 +68,7 @@ identity:
 relay:
   address: 127.0.0.1:${relayPort}
   id: ${peers.relay}
-
+${transports(options)}
 # Named services: clients ask for ${serverName}:ssh and need not know where it is. unix:/path works too.
 # services:
 #   ssh: 127.0.0.1:22
@@ -93,7 +94,7 @@ identity:
 relay:
   address: 127.0.0.1:${relayPort}
   id: ${peers.relay}
-
+${transports(options)}
 # Local TCP listeners and where their connections go: SERVER:SERVICE, SERVER:PORT or SERVER:HOST:PORT.
 forwards:
   - listen: 127.0.0.1:${listenPort}
@@ -103,6 +104,40 @@ forwards:
 # socks:
 #   listen: 127.0.0.1:1080
 `;
+}
+
+function listeners(options: TrialOptions): string {
+  const { relayPort } = options;
+  const byQuic = `# UDP addresses where clients and servers dial in. On a public machine: 0.0.0.0:${relayPort}, and "[::]:${relayPort}" for IPv6.
+listen:
+  - 127.0.0.1:${relayPort}`;
+  if (!hasWss(options)) return byQuic;
+  const byWebSocket = `# TCP addresses where they dial in by WebSocket, for networks that block UDP. On a public machine: 0.0.0.0:443, since 443 passes
+# nearly everywhere.
+web:
+  https:
+    - 127.0.0.1:${webPort(options)}`;
+  const isAlone = options.transports.length === 1;
+  return `${isAlone ? "# UDP addresses: none, so WebSocket is the only way.\nlisten: []" : byQuic}\n\n${byWebSocket}`;
+}
+
+/** What follows `relay.id`. */
+function transports(options: TrialOptions): string {
+  const wss = `  wss: 127.0.0.1:${webPort(options)} # port 443 of the relay's host unless said\n`;
+  return `${hasWss(options) ? wss : ""}
+# How it is dialled: quic (UDP), wss (WebSocket over TLS), or both, the first being preferred.
+transports: [${options.transports.join(", ")}]
+`;
+}
+
+/** The relay's TCP port of a trial, for sessions by WebSocket. */
+export function webPort({ relayPort }: TrialOptions): number {
+  return relayPort + 11;
+}
+
+/** Whether sessions may go by WebSocket. */
+export function hasWss({ transports }: TrialOptions): boolean {
+  return transports.includes("wss");
 }
 
 /** The relay's admin port of a trial. */
