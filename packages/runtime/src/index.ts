@@ -1,6 +1,6 @@
 export { BoundedQueue } from "./bounded-queue.ts";
 export { formatByteSize, parseByteSize } from "./byte-size.ts";
-export type { ByteStream } from "./byte-stream.ts";
+export { isSharingNoMemory, sharesNoMemory, type ByteStream } from "./byte-stream.ts";
 export { systemClock, sleep, type Clock, type Timer } from "./clock.ts";
 export { formatCloseReason, type CloseReason } from "./close-reason.ts";
 export { withDeadline, type DeadlineOptions } from "./deadline.ts";
@@ -18,6 +18,7 @@ export {
 } from "./errors.ts";
 export { systemRandom, type Random } from "./random.ts";
 export { RetrySchedule, type RetryOptions } from "./retry-schedule.ts";
+export { releaseBuffer } from "./release-buffer.ts";
 export { Scope } from "./scope.ts";
 export { splice, type SpliceProgress, type SpliceResult } from "./splice.ts";
 export { tcpByteStream } from "./tcp-byte-stream.ts";

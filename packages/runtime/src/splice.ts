@@ -1,4 +1,5 @@
-import type { ByteStream } from "./byte-stream.ts";
+import { isSharingNoMemory, type ByteStream } from "./byte-stream.ts";
+import { releaseBuffer } from "./release-buffer.ts";
 
 /** What passed through a splice, and how it ended. */
 export interface SpliceResult {
@@ -58,10 +59,17 @@ export function splice(
 
 /** Starts copying one direction. Returns a function that takes the listeners away. */
 function copy(from: ByteStream, to: ByteStream, count: (bytes: number) => void): () => void {
+  const releases = isSharingNoMemory(from) && isSharingNoMemory(to);
+  const write = (chunk: Uint8Array): boolean => {
+    if (!releases || chunk.length < worthReleasing) return to.write(chunk);
+    return to.write(chunk, (error) => {
+      if (error == null) releaseBuffer(chunk);
+    });
+  };
   const onData = (chunk: Uint8Array): void => {
     if (to.destroyed) return;
     count(chunk.length);
-    if (!to.write(chunk)) from.pause();
+    if (!write(chunk)) from.pause();
   };
   const onDrain = (): void => void from.resume();
   const onEnd = (): void => void to.end();
@@ -79,3 +87,6 @@ function copy(from: ByteStream, to: ByteStream, count: (bytes: number) => void):
     to.off("drain", onDrain);
   };
 }
+
+/** Chunks from this size on, bytes: smaller ones mostly share a pool, and are no burden. */
+const worthReleasing = 8 * 1024;

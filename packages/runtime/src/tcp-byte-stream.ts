@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { sharesNoMemory } from "./byte-stream.ts";
 import { systemCode, TransportError } from "./errors.ts";
 
 /**
@@ -19,7 +20,7 @@ export function tcpByteStream(socket: Socket): Socket {
     socket.destroy(new TransportError("stream_reset", "the connection was reset"));
     return false;
   };
-  return socket;
+  return Object.assign(socket, { [sharesNoMemory]: true });
 }
 
 /**

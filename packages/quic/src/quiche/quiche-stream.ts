@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import { TransportError } from "@culvert/runtime";
+import { sharesNoMemory, TransportError } from "@culvert/runtime";
 import type { PeerReset, QuicStream } from "../engine.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import type { SendWindow } from "./send-window.ts";
@@ -26,6 +26,7 @@ export interface StreamOwner {
  */
 export class QuicheStream extends Duplex implements QuicStream {
   readonly streamId: number;
+  readonly [sharesNoMemory] = true;
   readonly #owner: StreamOwner;
   #pending: Uint8Array | undefined;
   /** Length of the chunk that {@link #pending} is the rest of. */
@@ -61,6 +62,11 @@ export class QuicheStream extends Duplex implements QuicStream {
       this.#releaseIfOver();
       this.#destroyIfLost();
     });
+  }
+
+  /** Whether something has arrived that nobody wants to read now. */
+  get stalled(): boolean {
+    return this.#unread && !this.#wanted;
   }
 
   /** Whether nothing more will be sent. */
@@ -176,14 +182,24 @@ export class QuicheStream extends Duplex implements QuicStream {
       if (fin) this.#receivingOver = true;
       this.#unread = !fin;
       if (length > 0) {
+        link.counts.chunks += 1;
         // Cleared first: push may call _read, whose wish must not be overwritten.
         this.#wanted = false;
         if (this.push(copyOf(scratch, length))) this.#wanted = true;
-      } else if (!fin) {
-        return;
       }
       if (fin && !this.destroyed) this.push(null);
+      if (length === scratch.length || fin) continue;
+      // quiche gave all it had, unless nothing was asked for.
+      if (length > 0) this.#unread = false;
+      return;
     }
+  }
+
+  /** Learns whether the peer has reset a {@link stalled} stream. */
+  lookForReset(link: GuardedConnection): void {
+    if (this.#receivingOver) return;
+    const got = link.streamReceive(this.streamId, noBytes);
+    if (got !== null && "kind" in got) this.#handleReset(got.kind === "reset" ? got.code : 0);
   }
 
   /** The connection is over, but not by us: the stream is destroyed with `error` when what had arrived is read. */
