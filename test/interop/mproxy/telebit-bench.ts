@@ -12,6 +12,7 @@ import {
   TelebitRelay,
   TokenVerifier,
   webLimitDefaults,
+  type CertificateFiles,
   type TelebitLimits,
   type TelebitPolicy,
 } from "@culvert/relay";
@@ -29,6 +30,8 @@ export interface BenchOptions {
   readonly limits?: Partial<TelebitLimits>;
   /** Port of the relay's TLS listener; any free one if it is not given. */
   readonly httpsPort?: number;
+  /** The relay's own certificate; self-signed for nobody if it is not given. */
+  readonly certificate?: CertificateFiles;
   /** Wall-clock time of the relay, milliseconds after the real one. */
   readonly aheadMs?: number;
 }
@@ -67,7 +70,7 @@ export class TelebitBench {
         http: [local()],
         plain: [local()],
         names: [this.host],
-        certificates: [],
+        certificates: options.certificate === undefined ? [] : [options.certificate],
         acme: undefined,
         limits: webLimitDefaults,
       },
