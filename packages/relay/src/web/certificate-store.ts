@@ -76,6 +76,15 @@ export class CertificateStore {
     this.#onChange?.();
   }
 
+  /** Whether a certificate of a key that passes the test is for a name. */
+  has(name: string, of: (key: string) => boolean): boolean {
+    const wildcard = `*${name.slice(name.indexOf("."))}`;
+    for (const [key, { names }] of this.#byKey) {
+      if (of(key) && (names.includes(name) || names.includes(wildcard))) return true;
+    }
+    return false;
+  }
+
   /** The certificate for a name in lower case: by the name itself before a wildcard. */
   find(name: string): StoredCertificate | undefined {
     return this.#byName.get(name) ?? this.#byName.get(`*${name.slice(name.indexOf("."))}`);

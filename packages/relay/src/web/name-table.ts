@@ -36,10 +36,16 @@ export class NameTable {
   readonly #own: ReadonlySet<string>;
   readonly #limits: NameTableLimits;
   #names = 0;
+  #onChange: (() => void) | undefined;
 
   constructor(own: readonly string[], limits: NameTableLimits) {
     this.#own = new Set(own.map(parsePublicName));
     this.#limits = limits;
+  }
+
+  /** Calls back whenever a name came or went; for one listener. */
+  onChange(callback: () => void): void {
+    this.#onChange = callback;
   }
 
   /** Names there are, one for each device of a name. */
@@ -127,6 +133,7 @@ export class NameTable {
     const count = (this.#perDevice.get(device) ?? 0) + change;
     if (count === 0) this.#perDevice.delete(device);
     else this.#perDevice.set(device, count);
+    this.#onChange?.();
   }
 }
 

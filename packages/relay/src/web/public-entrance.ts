@@ -1,7 +1,10 @@
 import type { Socket } from "node:net";
-import { millis, Scope, type Clock } from "@culvert/runtime";
+import { millis, Scope, systemRandom, type Clock, type Random } from "@culvert/runtime";
 import { rateLimited, type Log } from "@culvert/telemetry";
 import { formatHostPort, type HostPort } from "@culvert/transport";
+import { AcmeCertificates } from "./acme/acme-certificates.ts";
+import { acmeOrders } from "./acme/acme-order.ts";
+import { AcmeState } from "./acme/acme-state.ts";
 import { Admission } from "./admission.ts";
 import { CertificateFilesWatch } from "./certificate-files.ts";
 import { CertificateStore, readCertificate, type CertificatePem } from "./certificate-store.ts";
@@ -25,6 +28,8 @@ export interface PublicEntranceDeps {
   readonly metrics: PublicMetrics;
   /** Shown where no certificate fits: one that the relay's identity vouches for. */
   readonly fallback: CertificatePem;
+  /** Spreads attempts at ACME; default: the system's. */
+  readonly random?: Random | undefined;
 }
 
 /**
@@ -43,6 +48,8 @@ export class PublicEntrance {
   readonly #front: HttpFront;
   readonly #router: PublicRouter;
   readonly #store: CertificateStore;
+  /** Answers to ACME challenges that stand open, by token. */
+  readonly #challenges = new Map<string, string>();
   readonly #listeners = new Map<WebListener, ListenerKind | "port">();
   readonly #scope = new Scope();
   #draining = false;
@@ -77,7 +84,7 @@ export class PublicEntrance {
       log: strangersLog,
       pages: this.#pages,
       upgrades: this.#upgrades,
-      challenge: () => undefined,
+      challenge: (token) => this.#challenges.get(token),
       httpsPort: () => this.address("https")?.port,
       door: this.#door,
       requestsPerConnection: limits.requestsPerConnection,
@@ -131,6 +138,7 @@ export class PublicEntrance {
       for (const [kind, addresses] of Object.entries({ https, http, plain })) {
         for (const address of addresses) await this.#listen(kind as ListenerKind, address);
       }
+      this.#startAcme();
     } catch (error) {
       await this.close();
       throw error;
@@ -160,6 +168,29 @@ export class PublicEntrance {
     this.#stopListening();
     this.#front.close();
     await this.#scope.close();
+  }
+
+  /** Certificates come when they come: nobody waits for them. */
+  #startAcme(): void {
+    const { acme, names: own } = this.#options;
+    if (acme === undefined) return;
+    const { clock, random = systemRandom, log, metrics } = this.#deps;
+    const store = this.#store;
+    const challenges = this.#challenges;
+    const state = new AcmeState(acme.stateDir, acme.directory);
+    const order = acmeOrders({ clock, state, challenges }, acme);
+    const wanted = (): readonly string[] => {
+      const ended = [...this.names.list()].filter(({ policy }) => policy.tls === "end");
+      // http-01 proves no wildcards.
+      const exact = ended.map(({ pattern }) => pattern).filter((name) => !name.startsWith("*."));
+      const byFile = (key: string): boolean => key.startsWith("file ");
+      return [...new Set([...own, ...exact])].filter((name) => !store.has(name, byFile));
+    };
+    const deps = { clock, random, log, metrics, store, state, order, wanted };
+    const certificates = new AcmeCertificates(deps);
+    this.#scope.add(() => certificates.close());
+    this.names.onChange(() => certificates.look());
+    certificates.look();
   }
 
   async #listen(kind: ListenerKind, wanted: HostPort): Promise<void> {

@@ -45,7 +45,7 @@ export async function startRelayWeb(
   const { clock, random, log, metrics, identity } = deps;
   const { web, wss } = options;
   const fallback = await createCertificate(identity, { wallNowMs: clock.wallNowMs() });
-  const entrance = new PublicEntrance({ clock, log, metrics, fallback }, web);
+  const entrance = new PublicEntrance({ clock, random, log, metrics, fallback }, web);
   const strangersLog = rateLimited(log, clock, refusalRate);
   const acceptor = new SessionAcceptor(
     {

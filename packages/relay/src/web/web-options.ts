@@ -62,8 +62,6 @@ export interface AcmeOptions {
   readonly email: string | undefined;
   /** Folder of the account and of the certificates; made if it is missing, for its owner alone. */
   readonly stateDir: string;
-  /** Certificates of the ACME server itself that are trusted beside the system's, PEM; for a private one. */
-  readonly caPem?: string | undefined;
 }
 
 /** What the public entrance is told. */
