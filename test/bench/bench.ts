@@ -15,6 +15,8 @@ export interface BenchPlan {
   readonly peers: readonly Peer[];
   readonly loads: readonly Load[];
   readonly sizes: Sizes;
+  /** Rounds of a contender in a load, where fewer than the load's own will do. */
+  readonly roundsOf?: (peer: Peer, load: Load) => number;
   /** Paths given for programs. */
   readonly programs: ReadonlyMap<string, string>;
   /** How contenders are ended; SIGTERM lets profiles be written. */
@@ -135,6 +137,7 @@ interface Run {
 
 async function runLoad(load: Load, round: number, peers: readonly Peer[], run: Run): Promise<void> {
   for (const peer of peers) {
+    if (round >= (run.plan.roundsOf?.(peer, load) ?? Infinity)) continue;
     const key = `${load.name} ${peer.name}`;
     const failed = run.hopeless.get(key) ?? 0;
     if (failed >= 2) continue;

@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runBench, type BenchPlan } from "./bench.ts";
+import { measureForDocument } from "./document.ts";
 import { drawResults } from "./draw-results.ts";
 import { runGrowth } from "./growth/growth.ts";
 import { drawGrowth, growthTables } from "./growth/report-growth.ts";
 import { loads } from "./loads/index.ts";
 import { matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
 import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
-import { peers } from "./peers/index.ts";
+import { peers, sshPeer } from "./peers/index.ts";
 import type { Peer } from "./peers/peer.ts";
 import { loopbackPlace, vethPlace, type Place } from "./place.ts";
 import { runProfiles } from "./profile.ts";
@@ -34,7 +35,8 @@ try {
 
 type Mode = (plan: BenchPlan, args: Arguments) => Promise<string>;
 
-function choose({ growth, profile }: Arguments): Mode {
+function choose({ growth, profile, document }: Arguments): Mode {
+  if (document) return (plan) => measureForDocument(plan, folder);
   if (growth) return measureGrowth;
   return profile ? profileOurs : compare;
 }
@@ -75,7 +77,7 @@ function planOf(args: Arguments, place: Place): BenchPlan {
       ours,
       ...(args.control ? [control] : []),
       ...(args.against === undefined ? [] : [otherCheckout(ours, args, args.against)]),
-      ...(args.peers ? peers : []),
+      ...(args.peers ? (args.quick ? [sshPeer] : peers) : []),
     ],
     loads: loads.filter(({ name }) => args.only?.some((each) => matches(name, each)) ?? true),
     sizes,

@@ -7,6 +7,8 @@ export interface Arguments {
   readonly quick: boolean;
   readonly growth: boolean;
   readonly profile: boolean;
+  /** Everything that docs/performance.md shows. */
+  readonly document: boolean;
   readonly engine?: "quiche" | "quinn";
   readonly datagramBytes?: number;
   readonly transport: "quic" | "wss";
@@ -31,9 +33,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .description(
       "Measures Culvert beside other forwarders (at least ssh) on this machine and writes tables, charts and JSON into test/bench/results.",
     )
-    .option("--quick", "three short rounds, under three minutes in all", false)
+    .option("--quick", "three short rounds beside ssh alone, under three minutes in all", false)
     .option("--growth", "how the cost grows with connections and attached servers instead", false)
     .option("--profile", "write a CPU profile of each of our processes and sum it up", false)
+    .option(
+      "--document",
+      "everything that docs/performance.md shows, written into it; 18 minutes at most",
+      false,
+    )
     .addOption(new Option("--engine <engine>", "QUIC engine").choices(["quiche", "quinn"]))
     .option("--datagram-bytes <bytes>", "largest UDP payload of quiche", whole(1_200, 16_383))
     .addOption(
@@ -74,8 +81,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
 }
 
 /** The sizes of the loads. */
-export function sizesOf({ quick, rounds }: Arguments): Sizes {
-  const sizes = quick ? quickSizes : fullSizes;
+export function sizesOf({ quick, document, rounds }: Arguments): Sizes {
+  const sizes = quick ? quickSizes : document ? documentSizes : fullSizes;
   return rounds === undefined ? sizes : { ...sizes, rounds };
 }
 
@@ -89,6 +96,16 @@ const fullSizes: Sizes = {
   idleSeconds: 5,
   openLevels: [10, 100, 1_000, 10_000],
   openSamples: 300,
+};
+
+const documentSizes: Sizes = {
+  ...fullSizes,
+  longRounds: 2,
+  bulkSeconds: 2,
+  echoSeconds: 2,
+  connectSeconds: 2,
+  idleSeconds: 3,
+  openSamples: 200,
 };
 
 const quickSizes: Sizes = {

@@ -5,6 +5,8 @@ import type { Peer } from "./peer.ts";
 import { ratholePeer } from "./rathole.ts";
 import { sshPeer } from "./ssh.ts";
 
+export { sshPeer };
+
 /** Everything ours is measured beside, the one whose ratio counts first. */
 export const peers: readonly Peer[] = [
   sshPeer,
