@@ -186,6 +186,7 @@ it("serves https, ssh and tcp of a Telebit relay that is made of the real packer
   const id = `IPv4,127.0.0.1,${other.localPort}`;
   other.write("hello");
   other.on("error", () => undefined);
+  other.once("end", () => other.end()).resume();
   await within(5_000, "the end", new Promise((resolve) => other.once("close", resolve)));
   expect(relay.errors).toContain(id);
   expect(daemon.named("server.connection.refused").at(-1)?.["reason"]).toMatch(
