@@ -15,7 +15,7 @@ export interface MproxySessionOptions {
   readonly maxStreams: number;
 }
 
-/** A {@link Session} over one M-PROXY tunnel (PROTOCOL.md, section M-PROXY). */
+/** A {@link Session} over one M-PROXY tunnel (PROTOCOL.md §11). */
 export class MproxySession implements Session {
   readonly transport: string;
   readonly peer: PeerId;

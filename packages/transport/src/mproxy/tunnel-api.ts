@@ -92,7 +92,7 @@ export interface TunnelOptions {
   readonly settings?: Partial<TunnelSettings> | undefined;
 }
 
-/** Many connections over one carrier, which it owns (PROTOCOL.md, section M-PROXY). */
+/** Many connections over one carrier, which it owns (PROTOCOL.md §11). */
 export interface Tunnel {
   /** Where the peer is, for logs and status. */
   readonly remote: string;

@@ -1,7 +1,7 @@
 import { WireError, type Clock } from "@culvert/runtime";
 import type { ControlMessage } from "@culvert/wire";
 
-/** Pings of a tunnel between two of ours and their answers (PROTOCOL.md, section M-PROXY); measures the round trip. */
+/** Pings of a tunnel between two of ours and their answers (PROTOCOL.md §11); measures the round trip. */
 export class TunnelPings {
   readonly #clock: Clock;
   readonly #send: (message: ControlMessage) => void;

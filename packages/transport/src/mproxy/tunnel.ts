@@ -31,7 +31,7 @@ import { TunnelReader } from "./tunnel-reader.ts";
 import { TunnelStreams } from "./tunnel-streams.ts";
 import { TunnelWriter } from "./tunnel-writer.ts";
 
-/** Many connections over one carrier, between two of ours or with a Telebit program (PROTOCOL.md, section M-PROXY). */
+/** Many connections over one carrier, between two of ours or with a Telebit program (PROTOCOL.md §11). */
 export class MproxyTunnel implements Tunnel {
   readonly remote: string;
   readonly carrier: Carrier["kind"];

@@ -1,7 +1,7 @@
 import { millis } from "@culvert/runtime";
 
 /**
- * The frames of M-PROXY (PROTOCOL.md, section M-PROXY), by the word in field 5 of their header. Any other word is a service, and the
+ * The frames of M-PROXY (PROTOCOL.md §11), by the word in field 5 of their header. Any other word is a service, and the
  * frame carries `data` of a connection.
  *
  * ```
@@ -71,7 +71,7 @@ export function connectionKey({ family, address, port }: ConnectionId): string {
   return `${family},${address},${port}`;
 }
 
-/** Limits and deadlines of M-PROXY (PROTOCOL.md, section M-PROXY). */
+/** Limits and deadlines of M-PROXY (PROTOCOL.md §11). */
 export const mproxyDefaults = {
   /** Largest body of `data` and `connection` that is taken, bytes. It streams through, so this bounds nonsense, not memory. */
   maxBodyBytes: 16 * 1024 * 1024,
