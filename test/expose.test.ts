@@ -1,0 +1,274 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+import { connect as connectTls } from "node:tls";
+import { WebSocket, WebSocketServer } from "ws";
+import { expect, it, onTestFailed, onTestFinished } from "vitest";
+import { Child, run } from "./support/child.ts";
+import { culvertPath } from "./support/culvert.ts";
+import { freePort } from "./support/ports.ts";
+import { useSshServer } from "./support/ssh-server.ts";
+import { connectTcp, echoServer, readExactly } from "./support/tcp.ts";
+import { endWithTest } from "./support/temp-folder.ts";
+import { useTrial, type Trial } from "./support/trial.ts";
+import { waitUntil, within } from "./support/wait.ts";
+
+const name = "app.example.com";
+
+/** `culvert expose`, and every line it said. */
+class Expose {
+  readonly lines: string[] = [];
+  readonly errors: string[] = [];
+  readonly child: Child;
+
+  constructor(trial: Trial, args: readonly string[]) {
+    const config = ["--config", trial.configFile("server")];
+    this.child = new Child(process.execPath, [culvertPath, "expose", ...args, ...config]);
+    createInterface(this.child.stdout).on("line", (line) => this.lines.push(line));
+    createInterface(this.child.stderr).on("line", (line) => this.errors.push(line));
+    endWithTest(this.child);
+    onTestFailed(() => {
+      console.error([...this.lines, ...this.errors].join("\n"));
+    });
+  }
+
+  line(pattern: RegExp): Promise<string> {
+    return waitUntil(
+      String(pattern),
+      () =>
+        this.lines.find((line) => pattern.test(line)) ??
+        (this.child.running ? false : this.#ended()),
+    );
+  }
+
+  #ended(): never {
+    throw new Error(`it ended: ${this.errors.join(" ")}`);
+  }
+}
+
+/** A relay with a public entrance that gives lan-box a name and a port. */
+async function usePublicTrial(
+  names: readonly object[] = [{ server: "lan-box", names: [name] }],
+): Promise<{ readonly trial: Trial; readonly publicPort: number }> {
+  const trial = await useTrial();
+  const publicPort = await freePort();
+  await trial.edit("relay", (config) => {
+    config["public"] = {
+      names,
+      ports: [{ server: "lan-box", listen: `127.0.0.1:${publicPort}` }],
+    };
+  });
+  await trial.start(["relay"]);
+  return { trial, publicPort };
+}
+
+type Answering = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function website(
+  answer: Answering,
+): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer(answer);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** What a visitor gets who comes to the relay for the name. */
+function visit(trial: Trial, path: string, method = "GET"): Promise<Answer> {
+  const answer = new Promise<Answer>((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        ...{ host: "127.0.0.1", port: trial.webPort, servername: name, rejectUnauthorized: false },
+        ...{ path, method, agent: false, headers: { host: name } },
+      },
+      (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      },
+    );
+    request.on("error", reject);
+    request.end();
+  });
+  return within(10_000, `answer to ${path}`, answer);
+}
+
+it("makes a local web server public, shows every request, and ends with Ctrl-C", async () => {
+  const { trial } = await usePublicTrial();
+  const { server, port } = await website((request, response) => {
+    response.statusCode = request.url === "/missing" ? 404 : 200;
+    response.end(JSON.stringify(request.headers));
+  });
+  const sockets = new WebSocketServer({ server });
+  sockets.on("connection", (socket) => {
+    socket.on("message", (data) => socket.send(`you said ${String(data)}`));
+  });
+  const expose = new Expose(trial, [String(port), "--name", name]);
+  expect(await expose.line(/leads to/)).toBe(
+    `https://${name}:${trial.webPort} leads to 127.0.0.1:${port}. Ctrl-C ends it.`,
+  );
+
+  const page = await visit(trial, "/page?q=1");
+  expect(page.status).toBe(200);
+  expect(JSON.parse(page.text)).toMatchObject({
+    host: name,
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-proto": "https",
+  });
+  expect((await visit(trial, "/missing")).status).toBe(404);
+  expect(await expose.line(/page/)).toMatch(/GET +200 +\d.*ms.* B +127\.0\.0\.1 +\/page\?q=1$/);
+  await expose.line(/GET +404 .*\/missing$/);
+
+  const socket = new WebSocket(`wss://127.0.0.1:${trial.webPort}/chat`, {
+    servername: name,
+    headers: { host: name },
+    rejectUnauthorized: false,
+  });
+  onTestFinished(() => {
+    socket.terminate();
+  });
+  await within(5_000, "a WebSocket", once(socket, "open"));
+  socket.send("hello");
+  const [said] = (await within(5_000, "its answer", once(socket, "message"))) as [Buffer];
+  expect(String(said)).toBe("you said hello");
+  await expose.line(/GET +101 .*\/chat$/);
+
+  expect(await expose.child.end("SIGINT")).toEqual({ code: 0, signal: null });
+  expect(expose.lines.at(-1)).toMatch(/^closed: 3 requests, /);
+  expect(expose.errors).toEqual([]);
+  await waitUntil("the end of the name", async () => (await visit(trial, "/")).status === 502);
+});
+
+it("runs beside the server with the same key, and tells its requests to programs", async () => {
+  const { trial } = await usePublicTrial();
+  await trial.start(["server"]);
+  const { port } = await website((_request, response) => response.end("hello"));
+  const expose = new Expose(trial, [String(port), "--name", name, "--json"]);
+  await expose.line(/"event":"open"/);
+  await visit(trial, "/json", "POST");
+  expect(JSON.parse(await expose.line(/"event":"request"/))).toMatchObject({
+    method: "POST",
+    path: "/json",
+    status: 200,
+    responseBytes: 5,
+    remote: "127.0.0.1",
+  });
+  expect((await trial.status("server")).link.state).toBe("attached");
+});
+
+it("says 502 and where nothing listens, to the visitor and in the terminal", async () => {
+  const { trial } = await usePublicTrial();
+  const nobody = await freePort();
+  const expose = new Expose(trial, [String(nobody), "--name", name]);
+  await expose.line(/leads to/);
+  const { status, text } = await visit(trial, "/");
+  expect(status).toBe(502);
+  expect(text).toContain(`Nothing answers at 127.0.0.1:${nobody}`);
+  await expose.line(new RegExp(`502 .*127\\.0\\.0\\.1:${nobody} refused the connection`));
+  // It is there a moment later: nothing has to be started again.
+  const late = createServer((_request, response) => response.end("here now"));
+  late.listen(nobody, "127.0.0.1");
+  await once(late, "listening");
+  onTestFinished(() => {
+    late.closeAllConnections();
+    late.close();
+  });
+  expect((await visit(trial, "/")).text).toBe("here now");
+});
+
+it("a name that is not granted ends it with the line that the relay's configuration needs", async () => {
+  const { trial } = await usePublicTrial();
+  const expose = new Expose(trial, ["3000", "--name", "other.example.com"]);
+  expect((await expose.child.exited).code).toBe(1);
+  expect(expose.errors.join("\n")).toContain(
+    'public.names: [{server: lan-box, names: ["other.example.com"]}]',
+  );
+});
+
+it("TLS that the relay passes on is ended by the command with a certificate, and ssh found in it", async () => {
+  const { trial } = await usePublicTrial([{ server: "lan-box", names: [name], tls: "pass" }]);
+  const { port } = await website((request, response) => {
+    response.end(String(request.headers["x-forwarded-for"]));
+  });
+  const sshPort = await freePort();
+  const ssh = await useSshServer(sshPort);
+  const refused = new Expose(trial, [String(port), "--name", name]);
+  expect((await refused.child.exited).code).toBe(1);
+  expect(refused.errors.join("\n")).toMatch(/passes TLS .* --tls local --cert FILE/);
+
+  const [cert, key] = [trial.path("cert.pem"), trial.path("key.pem")];
+  const made = await run("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...["-keyout", key, "-out", cert, "-days", "30", "-subj", `/CN=${name}`],
+  ]);
+  expect(made.code).toBe(0);
+  const files = ["--tls", "local", "--cert", cert, "--key", key];
+  const expose = new Expose(trial, [
+    ...[String(port), "--name", name, ...files],
+    ...["--ssh", `127.0.0.1:${sshPort}`],
+  ]);
+  await expose.line(/leads to/);
+  expect((await visit(trial, "/")).text).toBe("127.0.0.1");
+  await expose.line(/GET +200 /);
+
+  const way = `openssl s_client -quiet -verify_quiet -connect 127.0.0.1:${trial.webPort} -servername ${name}`;
+  const result = await run("ssh", [
+    ...ssh.options,
+    ...["-o", `ProxyCommand=${way}`, `${ssh.user}@${name}`, "echo", "through", "TLS"],
+  ]);
+  expect(result.stdout, result.stderr).toBe("through TLS\n");
+  await expose.line(/ssh connection of 127\.0\.0\.1/);
+});
+
+it("TLS is handed on unread where the service ends it", async () => {
+  const { trial } = await usePublicTrial([{ server: "lan-box", names: [name], tls: "pass" }]);
+  const heard: Buffer[] = [];
+  const echo = await echoServer(0, "not TLS at all");
+  onTestFinished(() => echo.close());
+  const expose = new Expose(trial, [String(echo.port), "--name", name, "--tls", "pass"]);
+  await expose.line(/leads to/);
+  const socket = connectTls({ port: trial.webPort, servername: name, rejectUnauthorized: false });
+  socket.on("data", (chunk: Buffer) => heard.push(chunk));
+  const error = (await within(5_000, "an error", once(socket, "error"))) as [Error];
+  // What came back was no TLS: nobody on the way has spoken it in the service's place.
+  expect(error[0].message).toMatch(/wrong version|packet length|unexpected|ssl/i);
+  await expose.line(/tls connection of 127\.0\.0\.1/);
+});
+
+it("a public port leads to a service, also one that speaks first", async () => {
+  const { trial, publicPort } = await usePublicTrial();
+  const echo = await echoServer(0, "220 ready\r\n");
+  onTestFinished(() => echo.close());
+  const expose = new Expose(trial, [`127.0.0.1:${echo.port}`, "--port", String(publicPort)]);
+  expect(await expose.line(/leads to/)).toContain(`tcp port ${publicPort}`);
+  const socket = await connectTcp(publicPort);
+  expect((await readExactly(socket, 11, 5_000, "the greeting")).toString()).toBe("220 ready\r\n");
+  socket.end("bye");
+  expect((await readExactly(socket, 3, 5_000, "the echo")).toString()).toBe("bye");
+  socket.destroy();
+  await expose.line(/other connection of 127\.0\.0\.1, 3 B in, 14 B out/);
+});
+
+it("is public again after the relay was away", async () => {
+  const { trial } = await usePublicTrial();
+  const { port } = await website((_request, response) => response.end("hello"));
+  const expose = new Expose(trial, [String(port), "--name", name]);
+  await expose.line(/leads to/);
+  await trial.daemon("relay").kill();
+  await expose.line(/not public at the moment/);
+  await trial.startOne("relay");
+  await waitUntil("the page again", async () => (await visit(trial, "/")).text === "hello", {
+    withinMs: 15_000,
+  });
+});
