@@ -5,6 +5,7 @@ import { carrierDefaults } from "./carrier-defaults.ts";
 import type { Carrier, CarrierHandlers } from "./carrier.ts";
 import { channelBindingOf } from "./channel-binding.ts";
 import { failed } from "./stream-carrier.ts";
+import { protocolError } from "./tunnel-goodbye.ts";
 
 /** What a {@link WebSocketCarrier} is made from. */
 export interface WebSocketCarrierOptions {
@@ -82,7 +83,7 @@ export class WebSocketCarrier implements Carrier {
   }
 
   close(reason: CloseReason): void {
-    this.#close(reason, reason.by === "us" ? closeCode.normal : closeCode.protocol);
+    this.#close(reason, reason.code === protocolError ? closeCode.protocol : closeCode.normal);
   }
 
   channelBinding(): Uint8Array | undefined {
@@ -142,7 +143,8 @@ function abnormal(code: number, text: string, failure: Error | undefined): Close
   if (code === closeCode.normal || code === closeCode.goingAway) {
     return { by: "peer-app", code: "closed", text };
   }
-  return { by: "peer-app", code: `websocket_${code}`, text };
+  const by = faultCodes.has(code) ? "peer-stack" : "peer-app";
+  return { by, code: `websocket_${code}`, text };
 }
 
 /** As much of a text as a close frame holds (RFC 6455 §5.5), whole characters. */
@@ -155,4 +157,6 @@ function cutText(text: string): string {
 const sendOptions = { binary: true, compress: false } as const;
 /** RFC 6455 §7.4.1. `none`: the connection ended without a close frame. */
 const closeCode = { normal: 1000, goingAway: 1001, protocol: 1002, unsupported: 1003, none: 1006 };
+/** The peer's WebSocket or tunnel found fault with us: protocol, kind of data, text that is no UTF-8, size. */
+const faultCodes: ReadonlySet<number> = new Set([1002, 1003, 1007, 1009]);
 const maxCloseTextBytes = 123;

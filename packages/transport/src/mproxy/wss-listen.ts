@@ -1,12 +1,13 @@
 import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { lookup } from "node:dns/promises";
 import { createCertificate } from "@culvert/identity";
 import { errorText, systemCode, TransportError } from "@culvert/runtime";
 import { resolveAddresses } from "../happy-eyeballs.ts";
 import { formatHostPort, type HostPort } from "../host-port.ts";
 import type { SessionListener } from "../quic-listen.ts";
+import { carrierDefaults } from "./carrier-defaults.ts";
 import {
   SessionAcceptor,
   type SessionAcceptorDeps,
@@ -42,7 +43,12 @@ export async function listenWss(
     if (upgrades.accepts(request)) upgrades.upgrade(request, socket, head);
     else socket.destroy();
   });
-  server.on("connection", (socket) => socket.on("error", () => undefined));
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    socket.on("error", () => undefined);
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.on("clientError", (_error, socket) => socket.destroy());
   await bind(server, address);
   const bound = server.address() as AddressInfo;
@@ -58,7 +64,12 @@ export async function listenWss(
       acceptor.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
+      // Sessions say goodbye first; and a TLS handshake may have been under way.
+      const timer = deps.clock.setTimer(carrierDefaults.closeTimeout, () => {
+        for (const socket of sockets) socket.destroy();
+      });
       await closed;
+      timer.cancel();
     },
   };
 }
