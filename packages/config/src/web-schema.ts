@@ -53,7 +53,7 @@ export function webSchema() {
     names: withDefault(
       listOf(dnsNameKind, 100),
       "[]",
-      "The relay's own DNS names; a connection without a name, or to an address, is the relay's own too.",
+      "The relay's own DNS names. Without any, every name is its own that nobody serves; a connection to an address always is.",
     ),
     certificates: withDefault(
       listOf(entryOf<CertificateFiles>({ certFile: pathKind, keyFile: pathKind }), 1_000),

@@ -32,8 +32,8 @@ function adviceFor(error: Error): string | undefined {
   if (/Unexpected server response: /.test(message)) {
     return "nothing there takes Culvert sessions; relay.wss must lead to web.https of the relay";
   }
-  if (failure === "ERR_SSL_WRONG_VERSION_NUMBER" || failure === "EPROTO") {
-    return "no TLS is spoken there; relay.wss must lead to web.https of the relay";
+  if (/^no TLS with /.test(message)) {
+    return "relay.wss must lead to web.https of the relay, by a name that is the relay's own (web.names)";
   }
   if (code === "dial_failed") {
     return "the relay listens there only where its web.https says so; relay.wss is where it does";

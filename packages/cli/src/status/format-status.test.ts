@@ -57,7 +57,9 @@ test("a relay's peers and connections, with all four identifiers, bytes and age"
   const text = formatStatus({ ...status, process: daemon });
   expect(text).toMatch(/^relay, culvert\/1\.0\.0, process 7, up 1\.02m, draining\n/);
   expect(text).toContain("listens on udp 127.0.0.1:30380");
-  expect(text).toMatch(/lan-box │ server │ 192\.0\.2\.7:4000 │ quic\/quinn {16}│ ssh, vnc │ 12ms │ 5s/);
+  expect(text).toMatch(
+    /lan-box │ server │ 192\.0\.2\.7:4000 │ quic\/quinn {16}│ ssh, vnc │ 12ms │ 5s/,
+  );
   expect(text).toMatch(/lan-box │ server │ 192\.0\.2\.7:4000 │ mproxy\/websocket, leaving │/);
   expect(text).toMatch(/laptop {2}│ client │ not attached/);
   expect(text).toMatch(/laptop │ 50123 │ lan-box │ ssh {4}│ 2 KiB │ 3 MiB │ 1\.5m/);

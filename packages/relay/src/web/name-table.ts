@@ -53,9 +53,9 @@ export class NameTable {
     return this.#names;
   }
 
-  /** Whether a name is the relay's own. */
+  /** Whether a name is the relay's own: those it was told, or, where it was told none, every one that nobody serves. */
   isOwn(name: string): boolean {
-    return this.#own.has(name);
+    return this.#own.size === 0 ? this.#find(name) === undefined : this.#own.has(name);
   }
 
   /**

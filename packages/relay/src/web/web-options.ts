@@ -72,7 +72,7 @@ export interface WebOptions {
   readonly http: readonly HostPort[];
   /** Listeners for sessions by WebSocket without TLS; no public name is served there. */
   readonly plain: readonly HostPort[];
-  /** The relay's own names. A connection without a name, or to an address, is the relay's own too. */
+  /** The relay's own names; empty = all that nobody serves. A connection without a name, or to an address, is its own too. */
   readonly names: readonly string[];
   readonly certificates: readonly CertificateFiles[];
   /** Undefined = no ACME. */
