@@ -216,3 +216,26 @@ export function collect(socket: Socket): { text: string; ended: boolean; closed:
   socket.on("close", () => (got.closed = true));
   return got;
 }
+
+/** A ClientHello of TLS 1.2 that asks for a name, which may be any text. */
+export function clientHello(serverName: string): Buffer {
+  const name = Buffer.from(serverName, "latin1");
+  const sni = Buffer.concat([u16(name.length + 3), Buffer.of(0), u16(name.length), name]);
+  const extensions = Buffer.concat([u16(0), u16(sni.length), sni]);
+  const body = Buffer.concat([
+    Buffer.of(3, 3),
+    Buffer.alloc(32, 7),
+    Buffer.of(0),
+    u16(2),
+    u16(0xc02f),
+    Buffer.of(1, 0),
+    u16(extensions.length),
+    extensions,
+  ]);
+  const handshake = Buffer.concat([Buffer.of(1, 0), u16(body.length), body]);
+  return Buffer.concat([Buffer.of(22, 3, 1), u16(handshake.length), handshake]);
+}
+
+function u16(value: number): Buffer {
+  return Buffer.of(value >> 8, value & 255);
+}
