@@ -1,4 +1,4 @@
-import { createSecureServer, type Http2SecureServer } from "node:http2";
+import { createSecureServer } from "node:http2";
 import { connect as connectTcp, createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";

@@ -141,7 +141,9 @@ export class HttpFront {
       return;
     }
     this.#handler.refused(status);
-    lingeringEnd(socket, rawErrorPage(status), this.#clock);
+    // A page now would be taken for the answer of the request before.
+    if ((this.#clients.get(socket)?.openRequests ?? 0) > 0) socket.destroy();
+    else lingeringEnd(socket, rawErrorPage(status), this.#clock);
   }
 }
 

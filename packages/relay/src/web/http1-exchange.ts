@@ -22,6 +22,8 @@ export function http1Exchange(
       return response.headersSent;
     },
     respond(status, fields, bodyless) {
+      // What follows a request that cannot be understood cannot be either.
+      if (status === 400) response.shouldKeepAlive = false;
       response.writeHead(status, fields);
       if (bodyless) response.end();
       return response;
@@ -50,6 +52,10 @@ function whom(request: IncomingMessage): Pick<Exchange, "authority" | "target" |
   const url = request.url ?? "";
   const authority = hosts[0];
   if (hosts.length > 1) return { authority, target: url, fault: "several Hosts" };
+  const coding = request.headers["transfer-encoding"];
+  if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+    return { authority, target: url, fault: "a transfer coding that nobody knows" };
+  }
   if (url.startsWith("/") || (url === "*" && request.method === "OPTIONS")) {
     return { authority, target: url, fault: undefined };
   }
