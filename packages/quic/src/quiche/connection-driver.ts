@@ -2,16 +2,15 @@ import type { RemoteInfo } from "node:dgram";
 import {
   errorText,
   formatMillis,
-  millis,
   systemCode,
   type Clock,
   type CloseReason,
   type Random,
-  type Timer,
 } from "@culvert/runtime";
 import type { PeerId } from "@culvert/identity";
 import type { DatagramDropReason, QuicConnectionStats, UdpAddress } from "../engine.ts";
 import type { QuicSettings } from "../settings.ts";
+import { AckDelay } from "./ack-delay.ts";
 import {
   applicationCloseCode,
   encodeReason,
@@ -19,12 +18,14 @@ import {
   reasonFromQuiche,
 } from "./close-reasons.ts";
 import { ConnectionStreams } from "./connection-streams.ts";
+import type { DriverCounts } from "./driver-counts.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { ownIdBytes } from "./packet-header.ts";
 import type { PeerPaths } from "./peer-paths.ts";
 import { provePeer } from "./prove-peer.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
-import { largestCongestionWindow } from "./transport-config.ts";
+import { largestCongestionWindow, staysOnMachine } from "./transport-config.ts";
+import { TurnTimer } from "./turn-timer.ts";
 import type { TurnScheduler, TurnTaker } from "./turn-scheduler.ts";
 import type { SlotWaiter, UdpSocket } from "./udp-socket.ts";
 
@@ -70,15 +71,18 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #state: State;
   /** The connection's idle time-out: the smaller of both sides'. */
   #idleMs: number;
-  #heard = false;
+  /** A datagram came from another address than the peer's last one since the last turn. */
+  #moved = false;
+  /** Datagrams received since the last turn. */
+  #heard = 0;
   #heardMs: number;
   #pingedMs: number;
   #sweptMs: number;
   #windowLimited = false;
-  #sentDatagrams = 0;
-  #timer: Timer | undefined;
-  #timerAtMs = 0;
-  #timerFired = false;
+  readonly #acks: AckDelay;
+  /** Datagrams that quiche was last known to hold for lost. */
+  #lost = 0;
+  readonly #timer: TurnTimer;
   #networkError: Error | undefined;
   #finalStats: QuicConnectionStats | undefined;
 
@@ -95,7 +99,17 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       settings: options.settings,
       schedule: () => this.#schedule(),
     });
+    const { clock } = deps;
+    const { counts } = deps.link;
+    this.#acks = new AckDelay({ clock, counts, onDue: () => this.#schedule() });
+    // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
+    this.#timer = new TurnTimer({ clock, counts, onFire: () => this.#schedule() });
     this.#schedule();
+  }
+
+  /** What driving this connection has cost so far. */
+  get counts(): Readonly<DriverCounts> {
+    return this.#deps.link.counts;
   }
 
   /** Where the peer is now. */
@@ -115,9 +129,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const info = paths.admit(from, this.#state.phase === "open", clock.now());
     if (info === undefined) return "rate_limit";
     link.receive(datagram, info);
-    this.#drainPathEvents(from);
-    this.#drainRetiredIds();
-    this.#heard = true;
+    this.#heard += 1;
+    if (info.from !== paths.quicheRemote) {
+      this.#drainPathEvents(from);
+      this.#moved = true;
+    }
     this.#schedule();
     return undefined;
   }
@@ -154,15 +170,14 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (this.over) return;
     const { clock, link } = this.#deps;
     const nowMs = clock.now();
-    const heard = this.#heard;
-    this.#heard = false;
-    if (heard) this.#heardMs = nowMs;
-    const timerFired = this.#timerFired;
-    this.#timerFired = false;
+    link.counts.turns += 1;
+    const heard = this.#heard > 0;
+    if (heard) this.#takeNote(nowMs);
+    const timerFired = this.#timer.takeFired();
     if (timerFired) this.#handleTimeout();
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
-    this.#sendAll(nowMs);
+    if (!this.#mayWait(nowMs, timerFired)) this.#sendAll(nowMs);
     if (timerFired) this.#probeOldPaths();
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
@@ -238,6 +253,32 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#windowLimited = this.streams.send(socket.freeSlots);
   }
 
+  /** Of datagrams that came in. */
+  #takeNote(nowMs: number): void {
+    this.#acks.heard(this.#heard);
+    this.#heard = 0;
+    this.#heardMs = nowMs;
+    this.#drainPathEvents(undefined);
+    this.#drainRetiredIds();
+  }
+
+  /** Whether there is nothing to send that cannot wait for company. */
+  #mayWait(nowMs: number, timerFired: boolean): boolean {
+    const { link } = this.#deps;
+    const moved = this.#moved;
+    this.#moved = false;
+    if (moved || timerFired || !this.#isOpen() || this.streams.hasEnds) return false;
+    if (link.wantsToSend || link.fault !== undefined) return false;
+    return !this.#findsLost() && this.#acks.putOff(nowMs);
+  }
+
+  /** Whether something is known to be lost, and is to be sent again; on one machine that is not worth the asking. */
+  #findsLost(): boolean {
+    if (staysOnMachine(this.#settings)) return false;
+    const lostBefore = this.#lost;
+    return this.#countLost() !== lostBefore;
+  }
+
   #handleTimeout(): void {
     const { link } = this.#deps;
     const lostBefore = this.#countLost();
@@ -247,9 +288,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 
   #countLost(): number {
-    const lost = this.#deps.link.stats()?.lost ?? 0;
-    if (lost > 0) this.streams.window.lossy();
-    return lost;
+    this.#lost = this.#deps.link.stats()?.lost ?? this.#lost;
+    if (this.#lost > 0) this.streams.window.lossy();
+    return this.#lost;
   }
 
   #sendAll(nowMs: number): void {
@@ -260,9 +301,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       if (flushed && this.#windowLimited) this.#claimWindowLimited();
       if (this.streams.hasEnds) this.#countLost();
       while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) {
-        const before = this.#sentDatagrams;
+        const before = link.counts.sentDatagrams;
         flushed = this.#flush();
-        if (this.#sentDatagrams === before) this.streams.window.shrunk();
+        if (link.counts.sentDatagrams === before) this.streams.window.shrunk();
       }
       if (this.streams.finishResets(nowMs)) this.#flush();
     }
@@ -283,9 +324,10 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       if (sent === null) {
         socket.returnSlot(slot);
         this.streams.window.flushed();
+        this.#acks.paid();
         return true;
       }
-      this.#sentDatagrams += 1;
+      link.counts.sentDatagrams += 1;
       this.streams.window.sent(sent[0]);
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
@@ -342,7 +384,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { owner, scheduler, socket } = this.#deps;
     this.#finalStats = this.stats();
     this.#state = { phase: "over" };
-    this.#timer?.cancel();
+    this.#timer.cancel();
+    this.#acks.end();
     scheduler.cancel(this);
     socket.forget(this);
     this.streams.end(reason);
@@ -388,9 +431,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     return this.#pingedMs + this.#settings.keepAlive;
   }
 
-  /** Sees to it that the next turn comes in time. A timer set for too early stays: re-arming costs more than one idle turn. */
+  /** Sees to it that the next turn comes in time. */
   #endTurn(nowMs: number): void {
-    const { clock, link } = this.#deps;
+    const { link } = this.#deps;
     const quicheMs = link.timeout();
     this.#endTurnOfStreams(nowMs, quicheMs ?? 0);
     // quiche rounds down, and would not act yet.
@@ -398,10 +441,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
     else atMs = Math.min(atMs, this.#pingDueMs());
     if (this.streams.needsSweep) atMs = Math.min(atMs, this.#sweptMs + sweepIntervalMs);
-    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
-    this.#timer?.cancel();
-    this.#timerAtMs = atMs;
-    this.#timer = clock.setTimer(millis(Math.max(1, Math.ceil(atMs - nowMs))), this.#onTimer);
+    this.#timer.fireBy(atMs, nowMs);
   }
 
   #endTurnOfStreams(nowMs: number, quicheMs: number): void {
@@ -410,13 +450,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const idleMs = this.#heardMs + this.#idleMs - nowMs;
     this.streams.endTurn(quicheMs >= idleMs - idleSlackMs);
   }
-
-  readonly #onTimer = (): void => {
-    this.#timer = undefined;
-    this.#timerFired = true;
-    // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
-    this.#schedule();
-  };
 
   #schedule(): void {
     if (!this.over) this.#deps.scheduler.schedule(this);

@@ -40,6 +40,10 @@ export class ConnectionStreams implements StreamOwner {
   readonly #ends: StreamEnds;
   /** The peer was heard since {@link #held} was last tried. */
   #retryHeld = false;
+  /** Streams that had something to read a short while ago. */
+  readonly #lastRead: number[] = [];
+  /** Streams that nobody reads, which are behind the others in quiche. */
+  readonly #aside = new Set<QuicheStream>();
   #probe: Iterator<QuicheStream> | undefined;
   #unprobed = 0;
   #over = false;
@@ -91,7 +95,13 @@ export class ConnectionStreams implements StreamOwner {
 
   /** Passes on everything readable, and takes in new streams. */
   receive(): void {
-    this.#link.forEachReadable(this.#drainOne);
+    if (!this.#link.isReadable()) return;
+    for (const streamId of this.#lastRead) {
+      if (this.#link.streamReadable(streamId)) this.#visit(streamId);
+    }
+    if (this.#lastRead.length > 0 && !this.#link.isReadable()) return;
+    this.#lastRead.length = 0;
+    this.#link.forEachReadable(this.#visitNew);
   }
 
   /** Datagrams came in: what was held up may go on, and the peer may have stopped any stream. */
@@ -153,12 +163,15 @@ export class ConnectionStreams implements StreamOwner {
     return this.#remains.finishResets(this.window, nowMs);
   }
 
-  /** Looks at a few streams that wait for nothing whether the peer has stopped them, since quiche tells only who asks. */
+  /**
+   * Looks at a few streams that wait for nothing whether the peer has stopped or reset them, since quiche tells only who asks.
+   */
   probe(limit = probesPerTurn): void {
     for (let count = Math.min(limit, this.#unprobed); count > 0; count -= 1) {
       this.#unprobed -= 1;
       const stream = this.#nextProbe();
       if (stream === undefined) break;
+      if (stream.stalled) stream.lookForReset(this.#link);
       if (stream.sendingOver) continue;
       const capacity = this.#link.streamCapacity(stream.streamId);
       if (typeof capacity !== "number" && capacity.kind === "stopped") {
@@ -203,8 +216,12 @@ export class ConnectionStreams implements StreamOwner {
 
   wantsToReceive(stream: QuicheStream): void {
     // There are no turns any more, but quiche still has what arrived.
-    if (this.#over) stream.drain(this.#link, scratch);
-    else this.#schedule();
+    if (this.#over) {
+      stream.drain(this.#link, scratch);
+      return;
+    }
+    if (this.#aside.delete(stream)) this.#link.setAside(stream.streamId, false);
+    this.#schedule();
   }
 
   reset(stream: QuicheStream, code: number): void {
@@ -228,12 +245,26 @@ export class ConnectionStreams implements StreamOwner {
     this.#ready.delete(stream);
     this.#held.delete(stream);
     this.#ends.delete(stream);
+    this.#aside.delete(stream);
     if (!clean && !this.#over) this.#remains.add(stream.streamId);
   }
 
-  readonly #drainOne = (streamId: number): void => {
+  /** Serves a readable stream. Returns false if the rest waits for readers, however much there is of it. */
+  readonly #visit = (streamId: number): boolean => {
     const stream = this.#open.get(streamId) ?? this.#accept(streamId);
-    stream?.drain(this.#link, scratch);
+    if (stream?.stalled !== true) {
+      stream?.drain(this.#link, scratch);
+      return true;
+    }
+    if (this.#aside.has(stream)) return false;
+    this.#aside.add(stream);
+    this.#link.setAside(streamId, true);
+    return true;
+  };
+
+  readonly #visitNew = (streamId: number): boolean => {
+    if (this.#lastRead.length < maxLastRead) this.#lastRead.push(streamId);
+    return this.#visit(streamId);
   };
 
   #allHandedOver(): boolean {
@@ -282,5 +313,7 @@ const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 const quantumBytes = 64 * 1024;
 /** Streams tried for sending in one turn, so that thousands of held-up ones do not hold up the event loop. */
 const maxTriesPerTurn = 64;
+/** Readable streams asked for by name before quiche is asked for a list of all. */
+const maxLastRead = 4;
 const probesPerTurn = 4;
 const probesPerSweep = 512;

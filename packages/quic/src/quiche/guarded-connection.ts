@@ -1,6 +1,7 @@
 import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
 import { millis, type Millis } from "@culvert/runtime";
 import type { NativeConnection } from "./binding.ts";
+import { driverCounts } from "./driver-counts.ts";
 import { quicheFault, type QuicheFault } from "./errors.ts";
 
 /** Which part of a stream to shut down, as the binding numbers it. */
@@ -26,8 +27,11 @@ export interface ActivePath {
  * An exception of the binding reaches no further than this file.
  */
 export class GuardedConnection {
+  /** What driving this connection has cost. */
+  readonly counts = driverCounts();
   readonly #native: NativeConnection;
   #fault: QuicheFault | undefined;
+  #wantsToSend = true;
 
   constructor(native: NativeConnection) {
     this.#native = native;
@@ -38,8 +42,18 @@ export class GuardedConnection {
     return this.#fault;
   }
 
+  /**
+   * Whether quiche may have something to send beyond what follows from what it received: acknowledgements, and credit for what
+   * was read.
+   */
+  get wantsToSend(): boolean {
+    return this.#wantsToSend;
+  }
+
   /** Takes in one datagram, which it decrypts in place. Returns false if quiche refused it. */
   receive(datagram: Uint8Array, info: RecvInfo): boolean {
+    this.counts.receivedDatagrams += 1;
+    this.counts.nativeCalls += 1;
     try {
       this.#native.recv(datagram, info);
       return true;
@@ -51,8 +65,11 @@ export class GuardedConnection {
 
   /** Writes the next datagram into `out`; null when there is none now. */
   send(out: Uint8Array): [length: number, info: SendInfo] | null {
+    this.counts.nativeCalls += 1;
     try {
-      return this.#native.send(out);
+      const sent = this.#native.send(out);
+      if (sent === null) this.#wantsToSend = false;
+      return sent;
     } catch (error) {
       this.#blame(error);
       return null;
@@ -80,6 +97,7 @@ export class GuardedConnection {
     streamId: number,
     out: Uint8Array,
   ): [length: number, fin: boolean] | QuicheFault | null {
+    this.counts.nativeCalls += 1;
     try {
       return this.#native.streamRecv(streamId, out);
     } catch (error) {
@@ -89,6 +107,8 @@ export class GuardedConnection {
 
   /** Hands over bytes of a stream, and its end: how many were taken; null when none can be now. */
   streamSend(streamId: number, bytes: Uint8Array, fin: boolean): number | QuicheFault | null {
+    this.counts.nativeCalls += 1;
+    if (fin || bytes.length > 0) this.#wantsToSend = true;
     try {
       return this.#native.streamSend(streamId, bytes, fin);
     } catch (error) {
@@ -98,6 +118,7 @@ export class GuardedConnection {
 
   /** Bytes of the stream that quiche would take now; limited by flow and congestion control. */
   streamCapacity(streamId: number): number | QuicheFault {
+    this.counts.nativeCalls += 1;
     try {
       return this.#native.streamCapacity(streamId);
     } catch (error) {
@@ -107,6 +128,8 @@ export class GuardedConnection {
 
   /** Resets (Write) or stops (Read) a stream. Where there is nothing to shut down, nothing happens. */
   streamShutdown(streamId: number, side: keyof typeof ShutdownSide, code: number): void {
+    this.counts.nativeCalls += 1;
+    this.#wantsToSend = true;
     try {
       this.#native.streamShutdown(streamId, ShutdownSide[side], code);
     } catch {
@@ -124,11 +147,35 @@ export class GuardedConnection {
     return this.#ask((native) => native.peerStreamsLeftBidi(), 0);
   }
 
-  /** Calls back with the id of every stream that has something to read. */
-  forEachReadable(visit: (streamId: number) => void): void {
-    if (!this.#ask((native) => native.isReadable(), false)) return;
-    for (const streamId of this.#ask((native) => [...native.readable()], noStreams))
-      visit(streamId);
+  /** Whether any stream has something to read. */
+  isReadable(): boolean {
+    return this.#ask((native) => native.isReadable(), false);
+  }
+
+  /** Whether this stream has something to read. */
+  streamReadable(streamId: number): boolean {
+    return this.#ask((native) => native.streamReadable(streamId), false);
+  }
+
+  /**
+   * Calls back with the id of every stream that has something to read, those {@link setAside} last, until the callback returns
+   * false. To ask for the list costs as much as fifty other calls.
+   */
+  forEachReadable(visit: (streamId: number) => boolean): void {
+    for (const streamId of this.#ask((native) => native.readable(), noStreams)) {
+      this.counts.nativeCalls += 1;
+      if (!visit(streamId)) return;
+    }
+  }
+
+  /** Puts an existing stream behind those with something to read, or back among them. */
+  setAside(streamId: number, aside: boolean): void {
+    this.counts.nativeCalls += 1;
+    try {
+      this.#native.streamPriority(streamId, aside ? lastUrgency : usualUrgency, true);
+    } catch {
+      // The stream is gone, and not readable any more.
+    }
   }
 
   /** Time until {@link onTimeout} is due. */
@@ -138,6 +185,7 @@ export class GuardedConnection {
   }
 
   onTimeout(): void {
+    this.#wantsToSend = true;
     this.#ask((native) => native.onTimeout(), undefined);
   }
 
@@ -153,6 +201,8 @@ export class GuardedConnection {
 
   /** Gives the peer a spare connection id. Returns false if it takes no more. */
   offerId(id: Uint8Array, resetToken: bigint): boolean {
+    this.counts.nativeCalls += 1;
+    this.#wantsToSend = true;
     try {
       this.#native.newSourceCid(id, resetToken, false);
       return true;
@@ -161,18 +211,15 @@ export class GuardedConnection {
     }
   }
 
-  /** Our connection ids that the peer may use now. */
-  activeIds(): number {
-    return this.#ask((native) => native.activeSourceCids(), 0);
-  }
-
   /** Makes the next datagram one that the peer must acknowledge. */
   ping(): void {
+    this.#wantsToSend = true;
     this.#ask((native) => native.sendAckEliciting(), undefined);
   }
 
   /** Queues a CONNECTION_CLOSE of the application (RFC 9000 §19.19). */
   close(code: number, reason: Uint8Array): void {
+    this.#wantsToSend = true;
     this.#ask((native) => native.close(true, code, reason), null);
   }
 
@@ -220,6 +267,7 @@ export class GuardedConnection {
   }
 
   #ask<T>(call: (native: NativeConnection) => T, otherwise: T): T {
+    this.counts.nativeCalls += 1;
     try {
       return call(this.#native);
     } catch (error) {
@@ -249,6 +297,9 @@ function stated(
 }
 
 const noStreams: readonly number[] = [];
+/** Urgencies of quiche, which it orders readable streams by (RFC 9218 §4.1 in another scale). */
+const usualUrgency = 127;
+const lastUrgency = 255;
 const noBytes = new Uint8Array(0);
 /** The longest short header fits, its packet number and tag do not: 1 + 20 <= 24 < 1 + 8 + 1 + 16. */
 const tooSmallBytes = 24;

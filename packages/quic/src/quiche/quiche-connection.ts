@@ -3,6 +3,7 @@ import type { PeerId } from "@culvert/identity";
 import type { QuicConnection, QuicConnectionStats, QuicStream, UdpAddress } from "../engine.ts";
 import { connectionClosedError } from "./close-reasons.ts";
 import type { ConnectionDriver } from "./connection-driver.ts";
+import type { DriverCounts } from "./driver-counts.ts";
 
 /** An established quiche connection as the engine's callers see it. */
 export class QuicheConnection implements QuicConnection {
@@ -23,6 +24,11 @@ export class QuicheConnection implements QuicConnection {
 
   get remote(): UdpAddress {
     return this.#driver.remote;
+  }
+
+  /** What driving the connection has cost so far. */
+  get counts(): Readonly<DriverCounts> {
+    return this.#driver.counts;
   }
 
   openStream(): Promise<QuicStream> {

@@ -11,10 +11,18 @@ export interface TurnTaker {
 export class TurnScheduler {
   #waiting = new Set<TurnTaker>();
   #running = new Set<TurnTaker>();
+  /** Who has had a turn in this run. */
+  readonly #served = new Set<TurnTaker>();
   #scheduled = false;
+  #runs = false;
 
   /** Asks for a turn; asking again before it comes changes nothing. */
   schedule(taker: TurnTaker): void {
+    // What one connection's turn gives another to send goes with the same run.
+    if (this.#runs && !this.#served.has(taker)) {
+      this.#running.add(taker);
+      return;
+    }
     this.#waiting.add(taker);
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -30,15 +38,20 @@ export class TurnScheduler {
   readonly #run = (): void => {
     this.#scheduled = false;
     [this.#waiting, this.#running] = [this.#running, this.#waiting];
+    this.#runs = true;
     try {
       for (const taker of this.#running) {
         this.#running.delete(taker);
+        this.#served.add(taker);
         taker.turn();
       }
     } finally {
+      this.#runs = false;
+      this.#served.clear();
       // Only if a listener of a stream threw: the others must not miss their turn.
-      for (const taker of this.#running) this.schedule(taker);
+      const missed = [...this.#running];
       this.#running.clear();
+      for (const taker of missed) this.schedule(taker);
     }
   };
 }
