@@ -1,4 +1,5 @@
 import { sessionCompliance } from "@culvert/testkit";
+import { tlsCarrierPair } from "./tls-carrier-pair.test-data.ts";
 import { sessionPair } from "./tunnel-pair.test-data.ts";
 
 const windowBytes = 256 * 1024;
@@ -20,4 +21,10 @@ sessionCompliance({
         carrier: { pieceBytes: 4 * 1024 - 7, highWaterBytes: 1_000 },
       }),
     ),
+});
+
+sessionCompliance({
+  name: "MproxySession over TLS 1.3 on loopback",
+  heldBytes: windowBytes + 192 * 1024,
+  connect: async () => sessionPair({ settings: { windowBytes }, carriers: await tlsCarrierPair() }),
 });
