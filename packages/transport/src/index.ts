@@ -50,6 +50,7 @@ export type {
 export { MproxySession, type MproxySessionOptions } from "./mproxy/mproxy-session.ts";
 export { tunnelDefaults } from "./mproxy/tunnel-defaults.ts";
 export { MproxyTunnel } from "./mproxy/tunnel.ts";
+export { dialCarrier, type DialCarrierOptions } from "./mproxy/dial-carrier.ts";
 export { ProxyBypass, type HttpProxy } from "./mproxy/http-proxy.ts";
 export {
   SessionAcceptor,

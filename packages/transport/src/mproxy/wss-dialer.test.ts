@@ -1,21 +1,14 @@
-import { createServer, type IncomingMessage } from "node:http";
-import { connect, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { generateIdentity } from "@culvert/identity";
 import { millis } from "@culvert/runtime";
 import { waitUntil } from "@culvert/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import type { HostPort } from "../host-port.ts";
 import type { SessionListener } from "../quic-listen.ts";
 import type { Session } from "../session.ts";
-import {
-  certificateFor,
-  tcpServer,
-  tlsEndingProxy,
-  type TestServer,
-} from "./tls-proxy.test-data.ts";
+import { connectProxy } from "./connect-proxy.test-data.ts";
+import { certificateFor, tcpServer, tlsEndingProxy } from "./tls-proxy.test-data.ts";
 import {
   boxIdentity,
   dialOnce,
@@ -212,7 +205,7 @@ describe("somebody in between who ends TLS", () => {
 describe("through an HTTP proxy", () => {
   test("by name, resolved there", async () => {
     const listener = await listen();
-    const proxy = await connectProxy({ "relay.example:443": listener.address });
+    const proxy = owned(await connectProxy({ "relay.example:443": listener.address }));
     const relay = { host: "relay.example", port: 443 };
     await expectSession(dialOnce({ relay, proxy: { address: proxy.address } }), listener);
     expect(proxy.asked).toEqual([{ target: "relay.example:443", authorization: undefined }]);
@@ -220,7 +213,7 @@ describe("through an HTTP proxy", () => {
 
   test("by IPv6 address, and with user and password", async () => {
     const listener = await listen();
-    const proxy = await connectProxy({ "[2001:db8::1]:443": listener.address });
+    const proxy = owned(await connectProxy({ "[2001:db8::1]:443": listener.address }));
     const relay = { host: "2001:db8::1", port: 443 };
     const credentials = { reveal: () => "ann:se:cret" };
     await expectSession(
@@ -273,49 +266,10 @@ describe("through an HTTP proxy", () => {
     const listener = await listen();
     const { cert, key } = await certificateFor("relay.example");
     const ending = owned(await tlsEndingProxy(listener.address, { cert, key, onwards: "tls" }));
-    const proxy = await connectProxy({ "relay.example:443": ending.address });
+    const proxy = owned(await connectProxy({ "relay.example:443": ending.address }));
     const relay = { host: "relay.example", port: 443 };
     await expect(dialOnce({ relay, proxy: { address: proxy.address } })).rejects.toMatchObject({
       data: { reason: "bad_proof" },
     });
   });
 });
-
-interface ConnectProxy extends TestServer {
-  readonly asked: { readonly target: string; readonly authorization: string | undefined }[];
-}
-
-/** An HTTP proxy that connects to the targets it knows. */
-async function connectProxy(targets: Readonly<Record<string, HostPort>>): Promise<ConnectProxy> {
-  const asked: ConnectProxy["asked"] = [];
-  const server = createServer();
-  const sockets = new Set<Duplex>();
-  server.on("connect", (request: IncomingMessage, near: Duplex, head: Buffer) => {
-    const target = request.url ?? "";
-    asked.push({ target, authorization: request.headers["proxy-authorization"] });
-    const { host, port } = targets[target]!;
-    const far = connect({ host, port }, () => {
-      near.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      far.write(head);
-      near.pipe(far).pipe(near);
-    });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => other.destroy());
-      one.on("close", () => other.destroy());
-    }
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return owned({
-    address: { host: "127.0.0.1", port: (server.address() as AddressInfo).port },
-    asked,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  });
-}

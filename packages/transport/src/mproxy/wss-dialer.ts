@@ -5,12 +5,10 @@ import { connectionAttemptDelay } from "../defaults.ts";
 import { dialRace, resolveAddresses, type LookUp } from "../happy-eyeballs.ts";
 import { formatHostPort, type HostPort } from "../host-port.ts";
 import type { Session } from "../session.ts";
+import { dialCarrier } from "./dial-carrier.ts";
 import type { HttpProxy } from "./http-proxy.ts";
 import { connectThroughProxy } from "./http-proxy-connect.ts";
-import { DiallerProof } from "./identity-proof-exchange.ts";
-import { nonceBytes, type ChannelBinding } from "./identity-proof.ts";
-import { proveSession } from "./prove-session.ts";
-import { sessionTerms, tunnelSettings, type WssSettings } from "./wss-settings.ts";
+import type { WssSettings } from "./wss-settings.ts";
 import { connectOverTls, connectTcp, upgradeToWebSocket } from "./wss-connect.ts";
 
 /** What dialling a relay by WebSocket needs from outside. */
@@ -89,23 +87,14 @@ function dialAddress(
       const remote = formatHostPort(options.proxy === undefined ? address : relay);
       const upgrade = { clock, target: relay, tls: true, remote };
       const carrier = await upgradeToWebSocket(secure, upgrade, ended);
-      const exporter = carrier.channelBinding();
-      const bindings: ChannelBinding[] = [];
-      if (exporter !== undefined) bindings.push({ kind: "exporter", exporter });
-      if (behindProxy) bindings.push({ kind: "challenge" });
-      return proveSession({
-        clock,
+      const { relayId, identity, settings } = options;
+      const trustsBetween = behindProxy;
+      return dialCarrier(deps, {
         carrier,
-        role: "dialler",
-        exchange: new DiallerProof({
-          identity: options.identity,
-          relayId: options.relayId,
-          bindings,
-          nonce: deps.random.bytes(nonceBytes),
-          terms: sessionTerms(options.settings),
-        }),
-        settings: tunnelSettings(options.settings),
-        deadline: options.settings.handshakeTimeout,
+        relayId,
+        identity,
+        settings,
+        trustsBetween,
         signal: ended,
       });
     },
