@@ -5,6 +5,7 @@ import { pino, type Logger } from "pino";
 import { describeError } from "./describe-error.ts";
 import { hideSecrets } from "./hide-secrets.ts";
 import { LineWriter } from "./line-writer.ts";
+import { spreadTables } from "./spread-tables.ts";
 import type { Log, LogFields, LogLevel } from "./log.ts";
 import type { LogEvent } from "./log-events.ts";
 
@@ -132,7 +133,7 @@ function timestamps(clock: Pick<Clock, "wallNowMs">): () => string {
 /** Loads pino-pretty only where a person reads along; it formats in this thread, so that nothing is lost at exit. */
 function prettyShape(destination: LogOptions["destination"]): (line: string) => string {
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as PinoPretty;
-  return prettyFactory({
+  const oneLine = prettyFactory({
     colorize: destination.isTTY === true,
     translateTime: "SYS:HH:MM:ss.l",
     messageKey: "event",
@@ -140,6 +141,7 @@ function prettyShape(destination: LogOptions["destination"]): (line: string) => 
     singleLine: true,
     ignore: "pid,hostname",
   });
+  return (line) => spreadTables(line, oneLine);
 }
 
 interface PinoPretty {
