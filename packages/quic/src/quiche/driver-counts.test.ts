@@ -1,0 +1,156 @@
+import { once } from "node:events";
+import { afterEach, expect, test } from "vitest";
+import { generateIdentity } from "@culvert/identity";
+import { Scope, systemClock, systemRandom } from "@culvert/runtime";
+import { readBytes, readPayload, waitUntil, within, writePayload } from "@culvert/testkit";
+import {
+  createQuicheEngine,
+  largestDatagramBytes,
+  quicDefaults,
+  type QuicConnection,
+  type QuicStream,
+} from "../index.ts";
+import type { DriverCounts } from "./driver-counts.ts";
+import { QuicheConnection } from "./quiche-connection.ts";
+
+const deps = { clock: systemClock, random: systemRandom, warn: () => undefined };
+let scope = new Scope();
+
+afterEach(async () => {
+  await scope.close();
+  scope = new Scope();
+});
+
+async function connect(
+  datagramBytes: number,
+): Promise<{ client: QuicheConnection; server: QuicheConnection }> {
+  const settings = { ...quicDefaults, datagramBytes };
+  const identity = generateIdentity();
+  const listener = await createQuicheEngine(deps).listen({
+    address: { host: "127.0.0.1", port: 0 },
+    identity,
+    settings,
+  });
+  scope.add(() => listener.close());
+  const client = await createQuicheEngine(deps).dial({
+    address: listener.address,
+    identity: generateIdentity(),
+    expectedPeer: identity.peerId,
+    settings,
+  });
+  scope.add(() => client.close({ by: "us", code: "over", text: "the test is over" }));
+  const server = await next(listener.connections);
+  return { client: quiche(client), server: quiche(server) };
+}
+
+function quiche(connection: QuicConnection): QuicheConnection {
+  if (connection instanceof QuicheConnection) return connection;
+  throw new Error("not a connection of quiche");
+}
+
+async function next<T>(items: AsyncIterable<T>): Promise<T> {
+  const item = await within(items[Symbol.asyncIterator]().next(), { what: "the next one" });
+  if (item.done === true) throw new Error("there is no next one");
+  return item.value;
+}
+
+async function streamPair(
+  client: QuicConnection,
+  server: QuicConnection,
+): Promise<{ near: QuicStream; far: QuicStream }> {
+  const near = await client.openStream();
+  near.write("!");
+  const far = await next(server.streams);
+  await readBytes(far, 1);
+  return { near, far };
+}
+
+/** What `work` cost, as a share: per MiB, per round. */
+async function costOf(
+  connection: QuicheConnection,
+  shares: number,
+  work: () => Promise<unknown>,
+): Promise<DriverCounts> {
+  const before = { ...connection.counts };
+  await work();
+  const entries = Object.entries(connection.counts) as [keyof DriverCounts, number][];
+  const cost = entries.map(([name, count]) => [name, (count - before[name]) / shares]);
+  return Object.fromEntries(cost) as unknown as DriverCounts;
+}
+
+async function transfer(
+  { near, far }: { near: QuicStream; far: QuicStream },
+  bytes: number,
+): Promise<void> {
+  await within(Promise.all([writePayload(near, bytes, 1), readPayload(far)]), {
+    limitMs: 15_000,
+    what: "the transfer",
+  });
+}
+
+const mebibyte = 1024 * 1024;
+
+test.each([
+  { datagramBytes: largestDatagramBytes, datagramsPerMebibyte: 65, mebibytes: 64 },
+  { datagramBytes: 1350, datagramsPerMebibyte: 806, mebibytes: 16 },
+])(
+  "what a MiB costs is bounded, in datagrams of $datagramBytes bytes",
+  async ({ datagramBytes, datagramsPerMebibyte, mebibytes }) => {
+    const { client, server } = await connect(datagramBytes);
+    const pair = await streamPair(client, server);
+    let received: DriverCounts | undefined;
+    const sent = await costOf(client, mebibytes, async () => {
+      received = await costOf(server, mebibytes, () => transfer(pair, mebibytes * mebibyte));
+    });
+    expect(sent.sentDatagrams).toBeLessThan(1.1 * datagramsPerMebibyte);
+    expect(sent.nativeCalls).toBeLessThan(2.5 * datagramsPerMebibyte);
+    expect(received?.nativeCalls).toBeLessThan(2.5 * datagramsPerMebibyte);
+    expect(received?.sentDatagrams).toBeLessThan(0.3 * datagramsPerMebibyte);
+    for (const side of [sent, received]) {
+      expect(side?.turns).toBeLessThan(0.5 * datagramsPerMebibyte);
+      expect(side?.timers).toBeLessThan(0.05 * datagramsPerMebibyte);
+    }
+  },
+);
+
+test("a question and its answer cost one datagram each", async () => {
+  const { client, server } = await connect(largestDatagramBytes);
+  const { near, far } = await streamPair(client, server);
+  far.on("data", (chunk: Buffer) => far.write(chunk));
+  const rounds = 1_000;
+  const cost = await costOf(client, rounds, async () => {
+    for (let round = 0; round < rounds; round += 1) {
+      near.write("?");
+      await once(near, "data");
+    }
+  });
+  expect(cost.sentDatagrams).toBeLessThan(1.2);
+  expect(cost.receivedDatagrams).toBeLessThan(1.2);
+  expect(cost.nativeCalls).toBeLessThan(30);
+  expect(cost.turns).toBeLessThan(3);
+  expect(cost.timers).toBeLessThan(0.1);
+});
+
+test("streams that nobody reads cost the others nothing, and their resets are noticed", async () => {
+  const { client, server } = await connect(largestDatagramBytes);
+  const near: QuicStream[] = [];
+  for (let count = 0; count < 1_000; count += 1) {
+    const stream = await client.openStream();
+    stream.write("nobody reads this");
+    near.push(stream);
+  }
+  const far: QuicStream[] = [];
+  for (const stream of near) {
+    const taken = await next(server.streams);
+    // As a reader does whose own peer does not keep pace.
+    taken.on("error", () => undefined).once("readable", () => undefined);
+    far.push(taken);
+    stream.on("error", () => undefined);
+  }
+  const pair = await streamPair(client, server);
+  const mebibytes = 32;
+  const cost = await costOf(server, mebibytes, () => transfer(pair, mebibytes * mebibyte));
+  expect(cost.nativeCalls).toBeLessThan(5 * 65);
+  for (const stream of near) stream.destroy();
+  await waitUntil(() => far.every((stream) => stream.destroyed), { what: "all resets" });
+});
