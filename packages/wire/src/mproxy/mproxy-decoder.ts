@@ -35,6 +35,9 @@ export class MproxyDecoder {
   #headerBytes = 0;
   #received = 0;
   #bodyLeft = 0;
+  /** The last header and what it said: bulk comes as frames with the same header again and again. */
+  #lastHeader = new Uint8Array(0);
+  #lastFrame: MproxyFrame | undefined;
 
   constructor(limits: MproxyDecoderLimits = {}) {
     const defaults = mproxyDefaults;
@@ -110,7 +113,7 @@ export class MproxyDecoder {
   }
 
   #startBody(header: Uint8Array, events: MproxyEvent[]): void {
-    const frame = decodeFrameHeader(header);
+    const frame = this.#decode(header);
     const max = this.#limits[frame.kind];
     if (frame.length > max) {
       throw new WireError(
@@ -125,6 +128,13 @@ export class MproxyDecoder {
     if (frame.length === 0) events.push(frameEnd);
   }
 
+  #decode(header: Uint8Array): MproxyFrame {
+    if (this.#lastFrame !== undefined && same(header, this.#lastHeader)) return this.#lastFrame;
+    this.#lastFrame = decodeFrameHeader(header);
+    this.#lastHeader = header.slice();
+    return this.#lastFrame;
+  }
+
   #takeBody(chunk: Uint8Array, offset: number, events: MproxyEvent[]): number {
     const end = Math.min(chunk.length, offset + this.#bodyLeft);
     const whole = offset === 0 && end === chunk.length;
@@ -136,6 +146,14 @@ export class MproxyDecoder {
     }
     return end;
   }
+}
+
+function same(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index += 1) {
+    if (left[index] !== right[index]) return false;
+  }
+  return true;
 }
 
 function checkVersion(byte: number | undefined): void {
