@@ -1,0 +1,193 @@
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { Child } from "./support/child.ts";
+import { useEcho } from "./support/connections.ts";
+import { culvertPath } from "./support/culvert.ts";
+import type { Role } from "./support/daemon.ts";
+import { connectTcp, echoOnce, ending, readExactly, TestServer } from "./support/tcp.ts";
+import { roles, useRunningTrial, type Trial } from "./support/trial.ts";
+import { waitUntil, within } from "./support/wait.ts";
+import { counted, workCounts, type WorkCounts } from "./support/work-counts.ts";
+
+// Counts, not times: they are the same on a slow, busy or fast machine. Each bound has room for what chance does, and none for the
+// cost coming back that was taken away (docs/performance.md, "What costs what").
+
+it("a connection costs few timers, signals and writes of its two log lines", async () => {
+  const trial = await useRunningTrial(counted);
+  await useEcho(trial);
+  await connections(trial, 200);
+  const before = await countsOf(trial);
+  await connections(trial, 1_000);
+  const after = await countsOf(trial);
+  for (const role of roles) {
+    const each = (count: keyof WorkCounts) => (after[role][count] - before[role][count]) / 1_000;
+    const text = `per connection at the ${role}`;
+    console.log(
+      `${text}: ${each("timers").toFixed(2)} timers, ${each("signals").toFixed(2)} signals, ${each("logWrites").toFixed(2)} log writes, ${each("datagrams").toFixed(1)} datagrams`,
+    );
+    expect(each("timers"), `timers ${text}`).toBeLessThan(bounds[role].timers);
+    expect(each("signals"), `abort controllers ${text}`).toBeLessThan(bounds[role].signals);
+    // Two lines each, of which many are written together.
+    expect(each("logWrites"), `writes of log lines ${text}`).toBeLessThan(1);
+    expect(each("datagrams"), `datagrams ${text}`).toBeLessThan(bounds[role].datagrams);
+    expect(each("datagrams"), `datagrams ${text}`).toBeGreaterThan(0.5);
+    expect(trial.daemon(role).named(`${role}.connection.opened`)).toHaveLength(1_200);
+    expect(trial.daemon(role).named(`${role}.connection.closed`)).toHaveLength(1_200);
+  }
+});
+
+it("a bulk transfer costs few turns and datagrams, and hardly a full collection of garbage", async () => {
+  const trial = await useRunningTrial(counted);
+  const sink = await useSink(trial);
+  await upload(trial, sink, 32);
+  const before = await countsOf(trial);
+  const mebibytes = 256;
+  await upload(trial, sink, mebibytes);
+  const after = await countsOf(trial);
+  for (const role of roles) {
+    const done = (count: keyof WorkCounts) => after[role][count] - before[role][count];
+    console.log(
+      `${mebibytes} MiB at the ${role}: ${done("turns")} turns, ${done("datagrams")} datagrams, ${done("fullCollections")} full collections`,
+    );
+    // With datagrams of 16 KiB, 64 carry a mebibyte.
+    expect(done("turns") / mebibytes, `turns per MiB at the ${role}`).toBeLessThan(100);
+    expect(done("datagrams") / mebibytes, `datagrams per MiB at the ${role}`).toBeLessThan(100);
+    expect(done("fullCollections"), `full collections at the ${role}`).toBeLessThan(mebibytes / 32);
+  }
+});
+
+it("an idle connection holds little of the heap", async () => {
+  const trial = await useRunningTrial(counted);
+  await useEcho(trial);
+  await connections(trial, 400);
+  const before = await countsOf(trial);
+  const count = 1_000;
+  const sockets = await Promise.all(Array.from({ length: count }, () => openIdle(trial)));
+  const after = await countsOf(trial);
+  expect(sockets.every((socket) => !socket.destroyed)).toBe(true);
+  for (const role of roles) {
+    const each = (after[role].heapBytes - before[role].heapBytes) / count;
+    console.log(`${role}: ${(each / 1024).toFixed(1)} KiB of heap for each idle connection`);
+    expect(each, `bytes of heap per idle connection at the ${role}`).toBeLessThan(
+      bounds[role].heapKib * 1024,
+    );
+  }
+});
+
+it("a command loads no more code than it needs", async () => {
+  const version = await scriptsOf(["--version"]);
+  console.log(`culvert --version loads ${version.length} files`);
+  expect(version.length).toBeLessThan(40);
+  expect(version.filter((file) => file.includes("/packages/quic/"))).toEqual([]);
+  const trial = await useRunningTrial();
+  await trial.daemon("client").stop();
+  const client = await scriptsOf(["client", "--config", trial.configFile("client")], "SIGTERM");
+  expect(client.some((file) => file.includes("/packages/client-proxy/"))).toBe(true);
+  for (const other of ["relay", "end-server-proxy"]) {
+    expect(client.filter((file) => file.includes(`/packages/${other}/`))).toEqual([]);
+  }
+});
+
+const bounds: Readonly<
+  Record<Role, { timers: number; signals: number; datagrams: number; heapKib: number }>
+> = {
+  relay: { timers: 4.5, signals: 1.5, datagrams: 12, heapKib: 14 },
+  server: { timers: 3.5, signals: 2.5, datagrams: 7, heapKib: 14 },
+  client: { timers: 3.5, signals: 1.5, datagrams: 7, heapKib: 14 },
+};
+
+async function countsOf(trial: Trial): Promise<Readonly<Record<Role, WorkCounts>>> {
+  const [relay, server, client] = await Promise.all([
+    workCounts(trial.daemon("relay"), trial.folder),
+    workCounts(trial.daemon("server"), trial.folder),
+    workCounts(trial.daemon("client"), trial.folder),
+  ]);
+  return { relay, server, client };
+}
+
+/** New connections, 16 at a time, each carrying a line there and back; resolves when the daemons have logged their ends. */
+async function connections(trial: Trial, count: number): Promise<void> {
+  const before = closed(trial);
+  let left = count;
+  const worker = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await echoOnce(trial.listenPort, 10_000);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  await waitUntil("all ends logged", () => closed(trial) === before + count * roles.length, {
+    withinMs: 10_000,
+  });
+}
+
+function closed(trial: Trial): number {
+  return roles.reduce(
+    (sum, role) => sum + trial.daemon(role).named(`${role}.connection.closed`).length,
+    0,
+  );
+}
+
+async function openIdle(trial: Trial): Promise<Socket> {
+  const socket = await connectTcp(trial.listenPort, 20_000);
+  onTestFinished(() => {
+    socket.destroy();
+  });
+  socket.write("x");
+  await readExactly(socket, 1, 20_000);
+  return socket;
+}
+
+/** A server at the trial's target port that counts what it gets and answers an end with an end. */
+async function useSink(trial: Trial): Promise<{ bytes: number }> {
+  const got = { bytes: 0 };
+  const server = await new TestServer((socket) => {
+    socket.on("data", (chunk) => (got.bytes += chunk.length));
+    socket.on("end", () => socket.end());
+  }).listen(trial.targetPort);
+  onTestFinished(() => server.close());
+  return got;
+}
+
+async function upload(trial: Trial, sink: { bytes: number }, mebibytes: number): Promise<void> {
+  const total = sink.bytes + mebibytes * mebibyte;
+  const socket = await connectTcp(trial.listenPort);
+  const chunk = Buffer.alloc(mebibyte / 4, "x");
+  for (let sent = 0; sent < mebibytes * 4; sent += 1) {
+    if (!socket.write(chunk)) await within(30_000, "room for more", once(socket, "drain"));
+  }
+  socket.end();
+  expect(await ending(socket, 60_000)).toBe("end");
+  expect(sink.bytes).toBe(total);
+}
+
+/** The files of code that a run of `culvert` loads, told by V8's coverage; one that does not end by itself gets the signal once ready. */
+async function scriptsOf(
+  args: readonly string[],
+  signal?: NodeJS.Signals,
+): Promise<readonly string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "culvert-scripts-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const env = { NODE_V8_COVERAGE: folder };
+  const child = new Child(process.execPath, [culvertPath, ...args], { env });
+  child.stderr.resume();
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
+  if (signal !== undefined) {
+    await waitUntil("the ready line", () => said.includes("ready "), { withinMs: 15_000 });
+    child.signal(signal);
+  }
+  await within(20_000, "its end", child.exited);
+  const files = await readdir(folder);
+  const reports = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  return reports
+    .flatMap((text) => (JSON.parse(text) as { result: { url: string }[] }).result)
+    .map(({ url }) => url)
+    .filter((url) => url.startsWith("file:"));
+}
+
+const mebibyte = 1_048_576;
