@@ -97,7 +97,8 @@ export class AcmeCertificates {
       const certificate = readCertificate(pem);
       this.#use(name, certificate);
       state.retry.reset();
-      state.dueMs = renewalMs(certificate);
+      // However soon a certificate ends, its server is not asked all the time.
+      state.dueMs = Math.max(renewalMs(certificate), clock.wallNowMs() + longestWaitMs);
       this.#deps.metrics.certificates.inc({ source: "acme", result: "ok" });
       await this.#deps.state.save(name, pem);
     } catch (error) {
