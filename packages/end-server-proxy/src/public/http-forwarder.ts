@@ -6,8 +6,16 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert/runtime";
+import {
+  errorText,
+  millis,
+  splice,
+  type ByteStream,
+  type Clock,
+  type Timer,
+} from "@culvert/runtime";
 import { badGatewayPage } from "./bad-gateway.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardedHeaders, passableHeaders } from "./forwarded-headers.ts";
@@ -37,6 +45,7 @@ export class HttpForwarder {
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#server = createServer({ keepAliveTimeout: idleMs, requestTimeout: 0 });
+    this.#server.timeout = silenceMs;
     const forward = (req: IncomingMessage, res: ServerResponse): void => this.#forward(req, res);
     this.#server.on("request", forward);
     this.#server.on("checkContinue", forward);
@@ -51,9 +60,12 @@ export class HttpForwarder {
   /** Serves a stream to its end. Owns it; never rejects. */
   serve(stream: ByteStream, of: ForwardedConnection): Promise<void> {
     const agent = new ServiceAgent(of.dial);
-    this.#connections.set(stream, { of, agent });
+    // A server that does not listen watches no deadlines for heads itself.
+    const timer = this.#clock.setTimer(firstHeadLimit, () => stream.destroy());
+    this.#connections.set(stream, { of, agent, timer });
     return new Promise((resolve) => {
       stream.once("close", () => {
+        timer.cancel();
         agent.destroy();
         resolve();
       });
@@ -67,7 +79,8 @@ export class HttpForwarder {
       req.socket.destroy();
       return;
     }
-    const { of, agent } = connection;
+    const { of, agent, timer } = connection;
+    timer.cancel();
     const exchange = this.#begin(req);
     const headers = forwardedHeaders(req, of);
     const upstream = request({ agent, method: req.method, path: req.url, headers });
@@ -103,10 +116,17 @@ export class HttpForwarder {
 
   /** Becomes a splice only where the service says so: what follows a refused upgrade would be requests that nobody looked at. */
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const of = this.#connections.get(socket)?.of;
+    const connection = this.#connections.get(socket);
     socket.on("error", () => undefined);
-    if (of === undefined) {
+    if (connection === undefined) {
       socket.destroy();
+      return;
+    }
+    const { of, timer } = connection;
+    timer.cancel();
+    if (/(?:^|,)\s*h2c/i.test(req.headers.upgrade ?? "")) {
+      // Its requests would pass unread, with whatever the client claims of its origin.
+      socket.end("HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
       return;
     }
     const exchange = this.#begin(req);
@@ -127,6 +147,8 @@ export class HttpForwarder {
     upstream.on("upgrade", (answer, service, serviceHead) => {
       exchange.status = answer.statusCode;
       of.exchange(exchange.done());
+      // What it is now may be silent for as long as it likes.
+      if (socket instanceof Socket) socket.setTimeout(0);
       socket.write(responseHead(answer, answer.rawHeaders));
       if (serviceHead.length > 0) socket.write(serviceHead);
       if (head.length > 0) service.write(head);
@@ -164,6 +186,8 @@ export class HttpForwarder {
 interface Forwarding {
   readonly of: ForwardedConnection;
   readonly agent: ServiceAgent;
+  /** Until the first request. */
+  readonly timer: Timer;
 }
 
 function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {
@@ -187,3 +211,7 @@ function withoutFraming(rawHeaders: readonly string[]): string[] {
 const pageHeaders = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" };
 /** How long a connection may rest between two requests, milliseconds. */
 const idleMs = 75_000;
+/** How long a request and its answer together may be silent, milliseconds. */
+const silenceMs = 300_000;
+/** How long a client may take for the head of its first request. */
+const firstHeadLimit = millis(30_000);

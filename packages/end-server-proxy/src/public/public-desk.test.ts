@@ -221,6 +221,14 @@ describe("an exposed name", () => {
     ]);
   });
 
+  it("refuses an upgrade to a protocol whose requests it could not see", async () => {
+    const site = await website((_req, res) => res.end("hello"));
+    const { visit } = desk(rule(site, { tls: "local", certificate: await certificate() }));
+    const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: H2C\r\n\r\n";
+    const answer = await ask(await tls(visit(https).visitor), upgrade);
+    expect(answer).toMatch(/^HTTP\/1.1 501 /);
+  });
+
   it("uses a renewed certificate for the next connection, and the old one where the new is broken", async () => {
     const site = await website((_req, res) => res.end("hello"));
     const files = await certificate();
