@@ -15,8 +15,14 @@ export interface SessionPairOptions {
   readonly carriers?: readonly [Carrier, Carrier];
 }
 
+/** A pair whose tunnels can be looked into. */
+export interface MproxySessionPair extends SessionPair {
+  readonly client: MproxySession;
+  readonly server: MproxySession;
+}
+
 /** Two ends of a session over carriers joined in memory, their identities taken as proved. */
-export function sessionPair(options: SessionPairOptions = {}): SessionPair {
+export function sessionPair(options: SessionPairOptions = {}): MproxySessionPair {
   const { clock = systemClock, settings = {} } = options;
   const [near, far] = options.carriers ?? memoryCarrierPair(options.carrier);
   const [clientId, serverId] = [generateIdentity().peerId, generateIdentity().peerId];
