@@ -1,11 +1,11 @@
-// Runs the real Telebit client as a library (checkout in CULVERT_TELEBIT) and reports on standard output, one JSON object a line.
-// Its settings come as JSON in CULVERT_CLIENT: { relay, token, sshAuto, servernames, ports, tls: { key, cert } }.
+// Runs the real Telebit client as a library (checkout in TELEBIT_CHECKOUT) and reports on standard output, one JSON object a line.
+// Its settings come as JSON in REAL_CLIENT: { relay, token, sshAuto, servernames, ports, tls: { key, cert } }.
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import "./mend-first-chunk.mjs";
 
-const checkout = process.env.CULVERT_TELEBIT;
-const settings = JSON.parse(process.env.CULVERT_CLIENT);
+const checkout = process.env.TELEBIT_CHECKOUT;
+const settings = JSON.parse(process.env.REAL_CLIENT);
 const require = createRequire(import.meta.url);
 const report = (event, value) => process.stdout.write(`${JSON.stringify({ event, value })}\n`);
 const { TelebitRemote } = require(join(checkout, "lib/remote.js"));

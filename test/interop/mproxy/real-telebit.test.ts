@@ -1,17 +1,24 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createSecretKey, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { mintToken } from "@culvert/relay";
+import { systemClock } from "@culvert/runtime";
+import { describe, expect, it, onTestFailed, onTestFinished } from "vitest";
+import { culvert } from "../../support/culvert.ts";
+import { Daemon } from "../../support/daemon.ts";
 import { freePort } from "../../support/ports.ts";
 import { makeCertificate } from "../../support/public-entrance.ts";
-import { useTempFolder } from "../../support/temp-folder.ts";
-import { waitUntil } from "../../support/wait.ts";
+import { connectTcp, readExactly } from "../../support/tcp.ts";
+import { endWithTest, useTempFolder } from "../../support/temp-folder.ts";
+import { waitUntil, within } from "../../support/wait.ts";
 import { checkout, RealProgram, scriptPath } from "./real-program.ts";
 import { collect, TelebitBench } from "./telebit-bench.ts";
 
-const telebit = checkout("CULVERT_TELEBIT", "the real Telebit client");
+const telebit = checkout("TELEBIT_CHECKOUT", "the real Telebit client");
 
 describe.skipIf(telebit === undefined)("the real Telebit client at our relay", () => {
   interface ClientSettings {
@@ -25,7 +32,7 @@ describe.skipIf(telebit === undefined)("the real Telebit client at our relay", (
   async function client(bench: TelebitBench, settings: ClientSettings): Promise<RealProgram> {
     const { pem } = await makeCertificate(["a.example.com"]);
     const program = new RealProgram([scriptPath("real-client.mjs")], {
-      CULVERT_CLIENT: JSON.stringify({
+      REAL_CLIENT: JSON.stringify({
         relay: `ws://127.0.0.1:${bench.port("plain")}`,
         sshAuto: 0,
         servernames: {},
@@ -97,16 +104,27 @@ describe.skipIf(telebit === undefined)("the real Telebit client at our relay", (
     const bench = await TelebitBench.start();
     const port = bench.firstPort;
     const download = randomBytes(24 * 1024 * 1024);
-    const local = await listen((socket) => socket.end(download));
+    const sending: Socket[] = [];
+    const local = await listen((socket) => {
+      sending.push(socket);
+      socket.end(download);
+    });
     const token = await bench.token([], [port]);
-    await client(bench, { token, ports: { [port]: { handler: String(local) } } });
+    const program = await client(bench, { token, ports: { [port]: { handler: String(local) } } });
     const visitor = await bench.client(port);
     visitor.write("please");
     visitor.pause();
-    await waitUntil("pressure", async () => {
-      const text = await bench.registry.metrics();
-      return /culvert_relay_telebit_connections 1/.test(text);
+    // The reader holds the relay, the relay the client by a pause, and the client the service.
+    let waiting = 0;
+    let same = 0;
+    await waitUntil("a service that has to wait", () => {
+      const now = sending[0]?.writableLength ?? 0;
+      same = now === waiting && now > 0 ? same + 1 : 0;
+      waiting = now;
+      return same === 10;
     });
+    expect(waiting).toBeGreaterThan(1024 * 1024);
+    expect(program.lines.join("\n")).toContain("[TunnelPause]");
     const hash = createHash("sha256");
     let bytes = 0;
     visitor.on("data", (chunk: Buffer) => {
@@ -246,6 +264,89 @@ ports:
     expect(daemon.child.running).toBe(true);
   });
 });
+
+const telebitRelay = checkout("TELEBIT_RELAY_CHECKOUT", "the real Telebit relay");
+
+describe.skipIf(telebitRelay === undefined)("culvert server at the real Telebit relay", () => {
+  it("is granted by its token, and serves by name and by port", async () => {
+    const folder = await useTempFolder();
+    const at = (file: string): string => join(folder, file);
+    const name = "a.example.com";
+    const port = await freePort();
+    const certificate = await makeCertificate([name], { folder });
+    const secret = "a secret of the real relay's own";
+    const relay = new RealProgram([scriptPath("real-relay.mjs")], {
+      REAL_RELAY: JSON.stringify({
+        secret,
+        key: certificate.pem.privateKeyPem,
+        cert: certificate.pem.certificatePem,
+      }),
+    });
+    const ports = (await relay.reported("listening")) as Readonly<
+      Record<"devices" | "https" | "http", number>
+    >;
+    const nowMs = systemClock.wallNowMs();
+    const token = await mintToken(createSecretKey(Buffer.from(secret)), {
+      scope: { domains: [name], ports: [port] },
+      nowMs,
+      expiresAtMs: nowMs + 3_600_000,
+      audience: undefined,
+    });
+    const app = await listenOn(createHttpServer((_request, response) => response.end("the app")));
+    const echo = await listen((socket) => socket.pipe(socket));
+    await culvert(["key", "generate", at("server.key")]);
+    await writeFile(at("token"), token, { mode: 0o600 });
+    await writeFile(
+      at("server.yaml"),
+      JSON.stringify({
+        role: "server",
+        name: "box",
+        identity: { keyFile: at("server.key") },
+        transports: ["telebit"],
+        telebit: { relay: `http://127.0.0.1:${ports.devices}`, tokenFile: at("token") },
+        expose: [
+          {
+            name,
+            to: `127.0.0.1:${app}`,
+            tls: "local",
+            certFile: certificate.certFile,
+            keyFile: certificate.keyFile,
+          },
+          { port, to: `127.0.0.1:${echo}` },
+        ],
+        admin: { listen: "off" },
+        control: { socket: at("server.sock") },
+      }),
+    );
+    const server = new Daemon("server", at("server.yaml"), { cwd: folder });
+    endWithTest(server.child);
+    onTestFailed(() => {
+      console.error(server.log());
+    });
+    await server.ready();
+    for (let visit = 0; visit < 3; visit += 1) {
+      const visitor = await useTls(ports.https, name, certificate.pem.certificatePem);
+      const got = collect(visitor);
+      visitor.write(`GET / HTTP/1.1\r\nhost: ${name}\r\nconnection: close\r\n\r\n`);
+      await waitUntil("the page", () => got.text.endsWith("the app"));
+    }
+    const other = await connectTcp(port);
+    onTestFinished(() => void other.destroy());
+    // The real relay knows no half-close: an end would cost the echo.
+    const upload = randomBytes(8 * 1024 * 1024);
+    other.write(upload);
+    const echoed = await readExactly(other, upload.length, 20_000, "the echo");
+    expect(echoed.equals(upload)).toBe(true);
+  });
+});
+
+async function useTls(port: number, servername: string, ca: string): Promise<TLSSocket> {
+  const socket = connectTls({ host: "127.0.0.1", port, servername, ca });
+  socket.on("error", () => undefined);
+  onTestFinished(() => void socket.destroy());
+  await within(5_000, "TLS", once(socket, "secureConnect"));
+  return socket;
+}
 
 async function listen(serve: (socket: Socket) => void): Promise<number> {
   return listenOn(
