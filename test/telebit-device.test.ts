@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { once } from "node:events";
@@ -16,6 +16,8 @@ import { PackerRelay } from "./support/packer-relay.ts";
 import { run } from "./support/child.ts";
 import { connectTcp, digest, echoServer, readExactly, sendRandom } from "./support/tcp.ts";
 import { useTempFolder } from "./support/temp-folder.ts";
+import { freePort } from "./support/ports.ts";
+import { useTrial, type Trial } from "./support/trial.ts";
 import { waitUntil, within } from "./support/wait.ts";
 
 const name = "a.example.com";
@@ -108,13 +110,65 @@ async function useDevice(token = "good-token"): Promise<Device> {
   };
 }
 
-async function selfSigned(folder: string): Promise<void> {
+async function selfSigned(folder: string, host = name): Promise<void> {
   const made = await run("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
     ...["-keyout", join(folder, "key.pem"), "-out", join(folder, "cert.pem"), "-days", "30"],
-    ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`],
+    ...["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`],
   ]);
   if (made.code !== 0) throw new Error(made.stderr);
+}
+
+/** A trial whose relay takes Telebit devices, and a device of it with a token that `culvert token` made. */
+async function useDeviceOfOurRelay(): Promise<{ readonly trial: Trial; readonly tcpPort: number }> {
+  const trial = await useTrial();
+  const tcpPort = await freePort();
+  await selfSigned(trial.folder, "relay.localhost");
+  await rename(trial.path("cert.pem"), trial.path("relay-cert.pem"));
+  await rename(trial.path("key.pem"), trial.path("relay-key.pem"));
+  await selfSigned(trial.folder);
+  await trial.edit("relay", (config) => {
+    config["web"] = {
+      https: [`127.0.0.1:${trial.webPort}`],
+      names: ["relay.localhost"],
+      certificates: [
+        { certFile: trial.path("relay-cert.pem"), keyFile: trial.path("relay-key.pem") },
+      ],
+    };
+    config["telebit"] = {
+      secretFile: trial.path("secret"),
+      domains: ["*.example.com"],
+      ports: String(tcpPort),
+    };
+  });
+  const relayFile = trial.configFile("relay");
+  const made = await culvert(["token", name, "--port", String(tcpPort), "--config", relayFile]);
+  if (made.code !== 0) throw new Error(made.stderr);
+  await writeFile(trial.path("token"), made.stdout, { mode: 0o600 });
+  const echo = await echoServer(0);
+  onTestFinished(() => echo.close());
+  const site = await website();
+  await trial.edit("server", (config) => {
+    delete config["relay"];
+    config["transports"] = ["telebit"];
+    config["telebit"] = {
+      relay: `https://relay.localhost:${trial.webPort}`,
+      tokenFile: trial.path("token"),
+      caFile: trial.path("relay-cert.pem"),
+    };
+    config["expose"] = [
+      {
+        name,
+        to: `127.0.0.1:${site}`,
+        tls: "local",
+        certFile: trial.path("cert.pem"),
+        keyFile: trial.path("key.pem"),
+      },
+      { port: tcpPort, to: `127.0.0.1:${echo.port}` },
+    ];
+    config["reconnect"] = { first: "50ms", cap: "200ms" };
+  });
+  return { trial, tcpPort };
 }
 
 interface Heard {
@@ -216,4 +270,30 @@ it("keeps asking where its token is refused, and takes a new one from the file",
   await writeFile(join(folder, "token"), "good-token\n", { mode: 0o600 });
   await waitUntil("the new token", () => relay.attached, { withinMs: 15_000 });
   expect(await daemon.ready()).toBe("ready server box");
+});
+
+it("serves names and ports of our own relay as a Telebit device, also after that was restarted", async () => {
+  const { trial, tcpPort } = await useDeviceOfOurRelay();
+  await trial.start(["relay", "server"]);
+  const heard = await ask(trial.webPort, "/ours");
+  expect(heard).toMatchObject({ url: "/ours", headers: { "x-forwarded-for": "127.0.0.1" } });
+  const echoes = async (): Promise<void> => {
+    const many = await connectTcp(tcpPort);
+    const [sent, back] = await within(
+      30_000,
+      "an echo of 5 MiB",
+      Promise.all([sendRandom(many, 5 * 1024 * 1024), digest(many)]),
+    );
+    expect(back).toEqual(sent);
+  };
+  await echoes();
+  await trial.restart("relay");
+  await waitUntil(
+    "the page again",
+    async () => (await ask(trial.webPort, "/again")).url === "/again",
+    {
+      withinMs: 15_000,
+    },
+  );
+  await echoes();
 });

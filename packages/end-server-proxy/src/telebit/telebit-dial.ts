@@ -1,6 +1,6 @@
 import { get as getPlain } from "node:http";
 import { get as getSecure } from "node:https";
-import type { Socket } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import { errorText, TransportError, type Clock } from "@culvert/runtime";
 import { WebSocketCarrier, type Carrier } from "@culvert/transport";
 import { WebSocket } from "ws";
@@ -37,7 +37,8 @@ function fetchDocument(
   signal: AbortSignal,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const options = { host, port, path: discoveryPath, signal, agent: false as const };
+    const path = discoveryPath;
+    const options = { host, port, path, signal, agent: false as const, ...lookupOf(host) };
     const request = tls
       ? getSecure({ ...options, ...(ca === undefined ? {} : { ca }) })
       : getPlain(options);
@@ -80,6 +81,7 @@ function openWebSocket(
     maxPayload: maxMessageBytes,
     followRedirects: false,
     ...(ca === undefined ? {} : { ca }),
+    ...lookupOf(endpoint.host),
   });
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined;
@@ -104,6 +106,21 @@ function openWebSocket(
   });
 }
 
+/** Names of this machine itself are asked of no resolver (RFC 6761 §6.3). */
+function lookupOf(host: string): { readonly lookup?: LookupFunction } {
+  if (!/^(?:.*\.)?localhost$/i.test(host)) return {};
+  return {
+    lookup: (_name, { all }, done) => {
+      if (all === true) done(null, loopback);
+      else done(null, "127.0.0.1", 4);
+    },
+  };
+}
+
+const loopback = [
+  { address: "127.0.0.1", family: 4 },
+  { address: "::1", family: 6 },
+];
 const maxDocumentBytes = 64 * 1024;
 /** Largest message of a relay: one read of a client's socket, with room. */
 const maxMessageBytes = 16 * 1024 * 1024;
