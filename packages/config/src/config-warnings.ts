@@ -1,6 +1,8 @@
-import { BlockList, isIPv6 } from "node:net";
-import { formatHostPort, type HostPort } from "./address-kinds.ts";
+import { sessionBounds } from "@culvert/quic";
+import { formatHostPort } from "./address-kinds.ts";
 import type { DaemonConfig } from "./load-config.ts";
+import { isLoopback, possibleEngines } from "./possible-engines.ts";
+import type { RelayConfig } from "./relay-config.ts";
 
 /** What is allowed but should be meant: one sentence each, for the log at start and for `culvert check`. */
 export function configWarnings(config: DaemonConfig): readonly string[] {
@@ -17,6 +19,11 @@ export function configWarnings(config: DaemonConfig): readonly string[] {
         warnings.push(`grants[${index}]: every client may reach every server`);
       }
     }
+    warnings.push(...streamWarnings(config), ...webWarnings(config));
+  } else if (config.relay?.caFile !== undefined && !config.relay.behindProxy) {
+    warnings.push(
+      "relay.caFile: it is not used, since relay.behindProxy is false and the relay proves itself by its key",
+    );
   }
   if (config.role === "client") {
     for (const key of ["socks", "httpProxy"] as const) {
@@ -34,10 +41,31 @@ export function configWarnings(config: DaemonConfig): readonly string[] {
   return warnings;
 }
 
-function isLoopback({ host }: HostPort): boolean {
-  return loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
+/** What a relay would refuse by another limit than the one that names it. */
+function streamWarnings(config: RelayConfig): readonly string[] {
+  if (!possibleEngines(config).includes("quinn")) return [];
+  const { streams } = sessionBounds("quinn", config.quic.settings);
+  const { connectionsPerClient: connections } = config.limits;
+  if (connections <= streams) return [];
+  return [
+    `limits.connectionsPerClient: ${connections}, but a session by quinn carries ${streams} connections at a time; what is above waits or fails without naming this limit`,
+  ];
 }
 
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
+function webWarnings({ web, public: granted }: RelayConfig): readonly string[] {
+  const open = web.plain.filter((address) => !isLoopback(address)).map(formatHostPort);
+  const ended = granted.names.filter(({ tls }) => tls === "end");
+  const hasCertificates = web.certificates.length > 0 || web.acme !== undefined;
+  return [
+    ...(open.length === 0
+      ? []
+      : [
+          `web.plain: sessions at ${open.join(", ")} are not encrypted; let only the proxy that ends TLS reach it`,
+        ]),
+    ...(ended.length === 0 || hasCertificates
+      ? []
+      : [
+          "public.names: TLS is ended here, and there is no certificate that browsers trust; set web.certificates or web.acme",
+        ]),
+  ];
+}

@@ -38,6 +38,7 @@ export const configDefaults = {
   tipDeadline: "5s",
   sessions: "10000",
   transientSessionsPerPeer: "16",
-  // Below the stream limit of a session, so that the refusal can still be told.
+  // Below the stream limit of a session by quiche or WebSocket, so that the refusal can still be told; a session by quinn carries
+  // 4,096 streams, and there a warning says so.
   connections: String(Math.min(12_000, quicDefaults.maxStreams)),
 } as const;

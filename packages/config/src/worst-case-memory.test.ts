@@ -12,15 +12,63 @@ test("the worst case of a relay follows from its peers, windows and limits", () 
   const { items, totalBytes } = worstCaseMemory(
     loadRelayConfig({ file: join(valid, "relay-full.yaml") }),
   );
-  const [received, sent, connections, sockets, handshakes] = items;
+  const [received, sent, connections, sockets, strangers, handshakes] = items;
   // Two peers, none of them with one-shot sessions, and a window of 4 MiB each way.
   expect(received).toMatchObject({ bytes: 2 * 4 * 2 ** 20 });
   expect(sent).toMatchObject({ bytes: 2 * 4 * 2 ** 20 });
   expect(connections).toMatchObject({ bytes: 7 * (16 + 256) * 1024 });
   expect(sockets).toMatchObject({ bytes: 2 * 2 * 2 ** 20 });
+  expect(strangers).toMatchObject({ bytes: 256 * 4 * 2 ** 20 });
   expect(handshakes).toMatchObject({ bytes: 10 * 128 * 1024 });
+  expect(items).toHaveLength(6);
   expect(totalBytes).toBe(items.reduce((sum, { bytes }) => sum + bytes, 0));
   expect(received!.because).toBe("2 sessions of 2 peers x 4 MiB (quic.connectionWindow)");
+});
+
+test("quiche has no window of a session: its streams add up, on both hops and for strangers", () => {
+  const flags = [{ path: "quic.engine", name: "x", value: "quiche" }];
+  const file = join(valid, "relay-full.yaml");
+  const [received, , , , strangers] = worstCaseMemory(loadRelayConfig({ file, flags })).items;
+  // Seven connections of the only client; a stream's window grows to a quarter of 4 MiB.
+  expect(received).toMatchObject({
+    bytes: 2 * 7 * 2 ** 20,
+    because: expect.stringMatching(
+      /^2 hops x 1 client x 7 \(limits\.connectionsPerClient\) x 1 MiB/,
+    ) as string,
+  });
+  expect(strangers).toMatchObject({ bytes: 256 * 1_000 * 2 ** 20 });
+});
+
+test("sessions by WebSocket count, those that a move left behind too, and so does the public entrance", () => {
+  const flags = [
+    { path: "web.https", name: "x", value: "127.0.0.1:443" },
+    { path: "wss.sessionWindow", name: "y", value: "8MiB" },
+    { path: "limits.sessions", name: "z", value: "100" },
+    { path: "limits.publicConnections", name: "p", value: "9" },
+  ];
+  const file = join(valid, "relay-full.yaml");
+  const { items } = worstCaseMemory(loadRelayConfig({ file, flags }));
+  expect(items[0]).toMatchObject({
+    bytes: 6 * 8 * 2 ** 20,
+    because: "6 sessions of 2 peers, 4 of them left behind by moves x 8 MiB (wss.sessionWindow)",
+  });
+  expect(items.map(({ what }) => what)).toEqual(
+    expect.arrayContaining([
+      "TLS and WebSocket handshakes under way",
+      "buffers of public connections",
+    ]),
+  );
+  const client = loadClientConfig({ file: join(valid, "client-full.yaml") });
+  expect(worstCaseMemory(client).items[0]).toMatchObject({
+    because: "3 sessions, 2 of them left behind by moves x 64 MiB (quic.connectionWindow)",
+  });
+  const alone = [{ path: "transports", name: "t", value: "wss" }];
+  const byWebSocket = loadClientConfig({ file: join(valid, "client-full.yaml"), flags: alone });
+  expect(worstCaseMemory(byWebSocket).items.map(({ what }) => what)).toEqual([
+    "received from peers and not yet passed on",
+    "sent to peers and not yet acknowledged",
+    "buffers of open connections",
+  ]);
 });
 
 test("limits.sessions bounds the sessions of many peers", () => {
@@ -55,4 +103,32 @@ test("what is allowed but should be meant is warned of", () => {
   expect(
     configWarnings(loadClientConfig({ file: join(valid, "client-with-empty-sections.yaml") })),
   ).toEqual(["forwards: there are none, nor socks or httpProxy, so nothing listens locally"]);
+});
+
+test("a relay's warnings: more connections than quinn carries, sessions in clear, certificates that nobody trusts", () => {
+  const load = (file: string, flags: readonly [string, string][]) =>
+    configWarnings(
+      loadRelayConfig({
+        file: join(valid, file),
+        flags: flags.map(([path, value]) => ({ path, name: path, value })),
+      }),
+    );
+  expect(load("relay-full.yaml", [])).toEqual([]);
+  const tooMany: [string, string] = ["limits.connectionsPerClient", "5000"];
+  expect(load("relay-full.yaml", [["quic.maxStreams", "9000"], tooMany])).toEqual([
+    "limits.connectionsPerClient: 5000, but a session by quinn carries 4096 connections at a time; what is above waits or fails without naming this limit",
+  ]);
+  expect(load("relay-full.yaml", [["quic.engine", "quiche"], tooMany])).toEqual([]);
+  expect(load("relay-public.yaml", [])).toEqual([]);
+  const names = JSON.stringify([{ server: "lan-box", names: ["app.example.com"] }]);
+  expect(
+    load("relay-full.yaml", [
+      ["web.https", "127.0.0.1:443"],
+      ["web.plain", "127.0.0.1:1 0.0.0.0:8080"],
+      ["public.names", names],
+    ]),
+  ).toEqual([
+    "web.plain: sessions at 0.0.0.0:8080 are not encrypted; let only the proxy that ends TLS reach it",
+    "public.names: TLS is ended here, and there is no certificate that browsers trust; set web.certificates or web.acme",
+  ]);
 });

@@ -1,6 +1,9 @@
+import { sessionBounds } from "@culvert/quic";
 import { formatByteSize } from "@culvert/runtime";
 import { tipDefaults } from "@culvert/wire";
 import type { DaemonConfig } from "./load-config.ts";
+import { possibleEngines } from "./possible-engines.ts";
+import { sessionCounts, type SessionCounts } from "./session-counts.ts";
 
 /** One thing that takes memory, at its bound. */
 export interface MemoryItem {
@@ -21,86 +24,134 @@ export interface WorstCaseMemory {
  * 60 MiB besides.
  */
 export function worstCaseMemory(config: DaemonConfig): WorstCaseMemory {
-  const { settings } = config.quic;
-  const sessions = sessionBound(config);
-  const connections = connectionBound(config, sessions.count);
-  const windows = `${sessions.because} x ${formatByteSize(settings.connectionWindowBytes)} (quic.connectionWindow)`;
-  const items: MemoryItem[] = [
-    {
-      what: "received from peers and not yet passed on",
-      bytes: sessions.count * settings.connectionWindowBytes,
-      because: windows,
-    },
-    {
-      what: "sent to peers and not yet acknowledged",
-      bytes: sessions.count * settings.connectionWindowBytes,
-      because: `${windows}, where peers have the same windows`,
-    },
-    {
-      what: "buffers of open connections",
-      bytes: connections.count * connectionBytes,
-      because: `${connections.because} x ${formatByteSize(connectionBytes)}`,
-    },
-    {
-      what: "UDP socket buffers in the kernel",
-      bytes: 2 * listeners(config) * settings.socketBufferBytes,
-      because: `2 x ${listeners(config)} x ${formatByteSize(settings.socketBufferBytes)} (quic.socketBuffer)`,
-    },
+  const counts = sessionCounts(config);
+  const items = [
+    received(config, counts),
+    sent(config, counts),
+    connectionBuffers(config, counts),
+    ...(possibleEngines(config).length > 0 ? [socketBuffers(config)] : []),
+    ...(config.role === "relay" ? ofStrangers(config) : []),
   ];
-  if (config.role === "relay") {
-    items.push({
-      what: "handshakes under way",
-      bytes: settings.maxHalfOpen * handshakeBytes,
-      because: `${settings.maxHalfOpen} (quic.maxHalfOpen) x ${formatByteSize(handshakeBytes)}`,
-    });
-  }
   return {
     items: Object.freeze(items),
     totalBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
-interface Bound {
-  readonly count: number;
-  readonly because: string;
+/** Each session by its window; with quiche, which has none for a session, every stream by its own, on both hops of a relay. */
+function received(config: DaemonConfig, { sessions, streams }: SessionCounts): MemoryItem {
+  const what = "received from peers and not yet passed on";
+  const window = sessionWindow(config);
+  const bounded = {
+    what,
+    bytes: sessions.count * window.bytes,
+    because: `${sessions.because} x ${window.because}`,
+  };
+  if (!possibleEngines(config).includes("quiche")) return bounded;
+  const { streamBytes } = sessionBounds("quiche", config.quic.settings);
+  const bytes = streams.count * streamBytes;
+  if (bytes <= bounded.bytes) return bounded;
+  const window_ = `${formatByteSize(streamBytes)} (quic.streamWindow; quiche has no window of a session)`;
+  return { what, bytes, because: `${streams.because} x ${window_}` };
 }
 
-/** A relay keeps one session per known peer, and some more for one-shot clients. */
-function sessionBound(config: DaemonConfig): Bound {
-  if (config.role !== "relay") return { count: 1, because: "1 session" };
-  const clients = config.peers.filter(({ role }) => role === "client").length;
-  const known = config.peers.length + clients * config.limits.transientSessionsPerPeer;
-  return known <= config.limits.sessions
-    ? {
-        count: known,
-        because: `${plural(known, "session")} of ${plural(config.peers.length, "peer")}`,
-      }
-    : { count: config.limits.sessions, because: `${config.limits.sessions} (limits.sessions)` };
-}
-
-function connectionBound(config: DaemonConfig, sessions: number): Bound {
-  if (config.role !== "relay") {
-    const { connections } = config.limits;
-    return { count: connections, because: `${connections} (limits.connections)` };
-  }
-  const clients = config.peers.filter(({ role }) => role === "client").length;
-  const perClient = config.limits.connectionsPerClient;
-  const count = Math.min(clients * perClient, sessions * config.quic.settings.maxStreams);
+function sent(config: DaemonConfig, { sessions }: SessionCounts): MemoryItem {
+  const window = sessionWindow(config);
   return {
-    count,
-    because: `${plural(clients, "client")} x ${perClient} (limits.connectionsPerClient)`,
+    what: "sent to peers and not yet acknowledged",
+    bytes: sessions.count * window.bytes,
+    because: `${sessions.because} x ${window.because}, where peers have the same windows`,
   };
 }
 
-function listeners(config: DaemonConfig): number {
-  return config.role === "relay" ? config.listen.length : 1;
+function connectionBuffers(config: DaemonConfig, { connections }: SessionCounts): MemoryItem {
+  return {
+    what: "buffers of open connections",
+    bytes: connections.count * connectionBytes,
+    because: `${connections.because} x ${formatByteSize(connectionBytes)}`,
+  };
 }
 
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
+function socketBuffers(config: DaemonConfig): MemoryItem {
+  const sockets = config.role === "relay" ? config.listen.length : 1;
+  const { socketBufferBytes } = config.quic.settings;
+  return {
+    what: "UDP socket buffers in the kernel",
+    bytes: 2 * sockets * socketBufferBytes,
+    because: `2 x ${sockets} x ${formatByteSize(socketBufferBytes)} (quic.socketBuffer)`,
+  };
+}
+
+/** What those hold whom the relay does not know, or not yet. */
+function ofStrangers(config: DaemonConfig & { readonly role: "relay" }): readonly MemoryItem[] {
+  const { web, limits, quic } = config;
+  const window = strangerWindow(config);
+  const items: MemoryItem[] = [
+    {
+      what: "sessions of strangers until they are refused",
+      bytes: mostStrangers * window.bytes,
+      because: `${mostStrangers} x ${window.because}`,
+    },
+  ];
+  if (config.listen.length > 0) {
+    items.push({
+      what: "QUIC handshakes under way",
+      bytes: quic.settings.maxHalfOpen * handshakeBytes,
+      because: `${quic.settings.maxHalfOpen} (quic.maxHalfOpen) x ${formatByteSize(handshakeBytes)}`,
+    });
+  }
+  if ([...web.https, ...web.http, ...web.plain, ...config.public.ports].length > 0) {
+    items.push(
+      {
+        what: "TLS and WebSocket handshakes under way",
+        bytes: web.maxHandshakes * handshakeBytes,
+        because: `${web.maxHandshakes} (web.maxHandshakes) x ${formatByteSize(handshakeBytes)}`,
+      },
+      {
+        what: "buffers of public connections",
+        bytes: limits.publicConnections * connectionBytes,
+        because: `${limits.publicConnections} (limits.publicConnections) x ${formatByteSize(connectionBytes)}`,
+      },
+    );
+  }
+  return items;
+}
+
+interface Window {
+  readonly bytes: number;
+  readonly because: string;
+}
+
+/** The larger window of the transports there are. */
+function sessionWindow(config: DaemonConfig): Window {
+  const byQuic = config.quic.settings.connectionWindowBytes;
+  const byWebSocket = config.wss.sessionWindowBytes;
+  const quic = { bytes: byQuic, because: `${formatByteSize(byQuic)} (quic.connectionWindow)` };
+  const wss = { bytes: byWebSocket, because: `${formatByteSize(byWebSocket)} (wss.sessionWindow)` };
+  if (!carries(config, "wss")) return quic;
+  return carries(config, "quic") && quic.bytes >= wss.bytes ? quic : wss;
+}
+
+/** With quiche each stream that a stranger opens may be sent to. */
+function strangerWindow(config: DaemonConfig): Window {
+  const window = sessionWindow(config);
+  if (!possibleEngines(config).includes("quiche")) return window;
+  const { settings } = config.quic;
+  const { connectionBytes: bytes } = sessionBounds("quiche", settings);
+  if (bytes <= window.bytes) return window;
+  const because = `${settings.maxStreams} (quic.maxStreams) x ${formatByteSize(bytes / settings.maxStreams)} (quic.streamWindow; quiche has no window of a session)`;
+  return { bytes, because };
+}
+
+function carries(config: DaemonConfig, transport: "quic" | "wss"): boolean {
+  if (config.role !== "relay") return config.transports.includes(transport);
+  const { web, listen } = config;
+  return (transport === "quic" ? listen : [...web.https, ...web.plain]).length > 0;
 }
 
 /** A connection's tip while it is read, and what Node holds of two streams below their high-water marks. */
 const connectionBytes = tipDefaults.maxTipBytes + 4 * 64 * 1024;
 /** A TLS 1.3 handshake with its certificates, transport state included: an estimate, generously rounded up. */
 const handshakeBytes = 128 * 1024;
+/** Sessions of unknown keys that a relay keeps at a time, each for a few seconds. */
+const mostStrangers = 256;

@@ -15,6 +15,7 @@ export type {
   UdpAddress,
 } from "./engine.ts";
 export { largestDatagramBytes, quicDefaults, type QuicSettings } from "./settings.ts";
+export { sessionBounds, type SessionBounds } from "./session-bounds.ts";
 export {
   createMemoryNetwork,
   type MemoryNetwork,

@@ -42,7 +42,7 @@ export interface RelayLimits {
 export const relayLimitDefaults: RelayLimits = {
   sessions: 10_000,
   transientSessionsPerPeer: 16,
-  // Below the stream limit of a session, so that the refusal can still be told.
+  // Below the stream limit of a session by quiche or WebSocket, so that the refusal can still be told. quinn carries 4,096 streams.
   connectionsPerClient: 12_000,
   connectionsPerServer: 12_000,
   tipDeadline: millis(5_000),

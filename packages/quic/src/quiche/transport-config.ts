@@ -34,9 +34,7 @@ export function createTransportConfig(
   const first = Math.min(settings.streamWindowBytes, share, maxInitialWindowBytes);
   config.setInitialMaxStreamDataBidiLocal(first);
   config.setInitialMaxStreamDataBidiRemote(first);
-  config.setMaxStreamWindow(
-    Math.min(settings.streamWindowBytes, Math.ceil(settings.connectionWindowBytes / maxShares)),
-  );
+  config.setMaxStreamWindow(largestStreamWindow(settings));
   config.setInitialMaxStreamsBidi(settings.maxStreams);
   config.setInitialMaxStreamsUni(0);
   config.setActiveConnectionIdLimit(maxPaths);
@@ -45,6 +43,14 @@ export function createTransportConfig(
   // Paced packets would need a timer each; the kernel's buffers take a window's burst.
   config.enablePacing(false);
   return config;
+}
+
+/** The most that one stream's window grows to, bytes: while its reader keeps pace, and it stays when the reader stops. */
+export function largestStreamWindow(settings: QuicSettings): number {
+  return Math.min(
+    settings.streamWindowBytes,
+    Math.ceil(settings.connectionWindowBytes / maxShares),
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import { createServer, isIPv6, type AddressInfo, type Socket } from "node:net";
 import { errorText, systemCode, TransportError } from "@culvert/runtime";
 import { formatHostPort, resolveAddresses, type HostPort } from "@culvert/transport";
 
@@ -29,7 +29,8 @@ export async function listenWeb(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(fromListen(error, wanted)));
-    server.listen({ host, port, backlog: 1_024 }, resolve);
+    // IPv4 has listeners of its own, which one at [::] is not to be in the way of.
+    server.listen({ host, port, backlog: 1_024, ipv6Only: isIPv6(host) }, resolve);
   });
   // Running out of descriptors is told here, and passes.
   server.on("error", () => undefined);
