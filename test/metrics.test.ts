@@ -1,12 +1,15 @@
 import { createSocket, type Socket } from "node:dgram";
+import { get } from "node:http";
 import { expect, it, onTestFinished } from "vitest";
 import { millis } from "@culvert/runtime";
 import { closedWithin, openLive, recovers, useEcho } from "./support/connections.ts";
 import { culvert } from "./support/culvert.ts";
 import { freePort } from "./support/ports.ts";
 import { fetchMetrics, total, type MetricsPage } from "./support/prometheus.ts";
+import { makeCertificate, useSite } from "./support/public-entrance.ts";
 import { attachAs, dialRelay, speak } from "./support/raw-peer.ts";
 import { roles, useTrial, type Trial } from "./support/trial.ts";
+import { connectTcp } from "./support/tcp.ts";
 import { waitUntil } from "./support/wait.ts";
 
 /** Metrics that rest on purpose, each with its reason. */
@@ -28,6 +31,23 @@ it("every declared metric of all three daemons moves in a driven run, and none i
   await trial.edit("relay", (config) => {
     config["quic"] = { retryAboveHalfOpen: 0 };
     config["limits"] = { tipDeadline: "1s" };
+  });
+  const site = await useSite();
+  const httpPort = await freePort();
+  const { certFile, keyFile } = await makeCertificate(["app.example.com"]);
+  await trial.edit("relay", (config) => {
+    config["web"] = {
+      ...(config["web"] as object),
+      http: [`127.0.0.1:${httpPort}`],
+      names: ["relay.example.com"],
+      certificates: [{ certFile, keyFile }],
+    };
+    config["public"] = {
+      names: [{ server: "lan-box", names: ["app.example.com"], http: "forward" }],
+    };
+  });
+  await trial.edit("server", (config) => {
+    config["expose"] = [{ name: "app.example.com", to: `127.0.0.1:${site.port}` }];
   });
   const moved = new Map(roles.map((role) => [role, new Set<string>()]));
   const latest = new Map<string, MetricsPage>();
@@ -53,6 +73,20 @@ it("every declared metric of all three daemons moves in a driven run, and none i
   await echo.close();
   await closedWithin(trial.listenPort, 1_000);
   await echo.listen(trial.targetPort);
+
+  // A visitor of a public name, one of a name that nobody serves, and one that says nothing.
+  for (const [name, status] of [
+    ["app.example.com", 200],
+    ["nobody.example.org", 404],
+  ] as const) {
+    expect(await statusOf(httpPort, name)).toBe(status);
+  }
+  const silent = await connectTcp(httpPort);
+  await waitUntil("a visitor is in the handshake", async () => {
+    await look();
+    return total(latest.get("relay")!, "culvert_relay_public_handshakes") > 0;
+  });
+  silent.destroy();
 
   // Tips that cannot be used; a second session of the client's key takes over; a stranger is turned away.
   const raw = await dialRelay(trial, trial.path("client.key"));
@@ -121,6 +155,17 @@ it("/healthz and /readyz tell a daemon that lives from one that serves", async (
   expect((await fetch(`http://127.0.0.1:${trial.adminPort}/readyz`)).status).toBe(200);
   expect(await answers("/nothing")).toBe(404);
 });
+
+/** The status a public name answers with, in clear. */
+function statusOf(port: number, name: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const request = get({ host: "127.0.0.1", port, headers: { host: name } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    request.on("error", reject);
+  });
+}
 
 /** The first datagrams of that many handshakes, which are never answered. */
 async function firstDatagrams(trial: Trial, count: number): Promise<readonly Buffer[]> {
