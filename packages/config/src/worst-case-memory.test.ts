@@ -36,7 +36,8 @@ test("quiche has no window of a session: its streams add up, on both hops and fo
       /^2 hops x 1 client x 7 \(limits\.connectionsPerClient\) x 1 MiB/,
     ) as string,
   });
-  expect(strangers).toMatchObject({ bytes: 256 * 1_000 * 2 ** 20 });
+  // They might send far more by their windows, but not within their second.
+  expect(strangers).toMatchObject({ bytes: 1_250_000_000 });
 });
 
 test("sessions by WebSocket count, those that a move left behind too, and so does the public entrance", () => {

@@ -1,5 +1,5 @@
 import { sessionBounds } from "@culvert/quic";
-import { formatByteSize } from "@culvert/runtime";
+import { formatByteSize, formatMillis } from "@culvert/runtime";
 import { tipDefaults } from "@culvert/wire";
 import type { DaemonConfig } from "./load-config.ts";
 import { possibleEngines } from "./possible-engines.ts";
@@ -85,14 +85,7 @@ function socketBuffers(config: DaemonConfig): MemoryItem {
 /** What those hold whom the relay does not know, or not yet. */
 function ofStrangers(config: DaemonConfig & { readonly role: "relay" }): readonly MemoryItem[] {
   const { web, limits, quic } = config;
-  const window = strangerWindow(config);
-  const items: MemoryItem[] = [
-    {
-      what: "sessions of strangers until they are refused",
-      bytes: mostStrangers * window.bytes,
-      because: `${mostStrangers} x ${window.because}`,
-    },
-  ];
+  const items: MemoryItem[] = [ofStrangerSessions(config)];
   if (config.listen.length > 0) {
     items.push({
       what: "QUIC handshakes under way",
@@ -132,15 +125,25 @@ function sessionWindow(config: DaemonConfig): Window {
   return carries(config, "quic") && quic.bytes >= wss.bytes ? quic : wss;
 }
 
-/** With quiche each stream that a stranger opens may be sent to. */
-function strangerWindow(config: DaemonConfig): Window {
+/** With quiche, whose streams add up, what the network can bring before all strangers are refused is less than what they may send. */
+function ofStrangerSessions(config: DaemonConfig & { readonly role: "relay" }): MemoryItem {
+  const what = "sessions of strangers until they are refused";
   const window = sessionWindow(config);
-  if (!possibleEngines(config).includes("quiche")) return window;
-  const { settings } = config.quic;
-  const { connectionBytes: bytes } = sessionBounds("quiche", settings);
-  if (bytes <= window.bytes) return window;
-  const because = `${settings.maxStreams} (quic.maxStreams) x ${formatByteSize(bytes / settings.maxStreams)} (quic.streamWindow; quiche has no window of a session)`;
-  return { bytes, because };
+  const byWindow = mostStrangers * window.bytes;
+  if (possibleEngines(config).includes("quiche")) {
+    const { connectionBytes: bytes } = sessionBounds("quiche", config.quic.settings);
+    const { tipDeadline } = config.limits;
+    const brought = Math.ceil((tipDeadline / 1_000) * networkBytesPerSecond);
+    if (mostStrangers * bytes > byWindow && brought > byWindow) {
+      const time = `${formatMillis(tipDeadline)} (limits.tipDeadline)`;
+      return {
+        what,
+        bytes: brought,
+        because: `${time} x 10 Gbit/s; quiche has no window of a session`,
+      };
+    }
+  }
+  return { what, bytes: byWindow, because: `${mostStrangers} x ${window.because}` };
 }
 
 function carries(config: DaemonConfig, transport: "quic" | "wss"): boolean {
@@ -155,3 +158,5 @@ const connectionBytes = tipDefaults.maxTipBytes + 4 * 64 * 1024;
 const handshakeBytes = 128 * 1024;
 /** Sessions of unknown keys that a relay keeps at a time, each for a few seconds. */
 const mostStrangers = 256;
+/** A fast network, 10 Gbit/s. */
+const networkBytesPerSecond = 1_250_000_000;

@@ -26,9 +26,12 @@ export class LeavingSessions {
     return [...this.#sessions.keys()];
   }
 
-  /** Takes over a session, and sees it to its end. */
+  /** Takes over a session, and sees it to its end. There are at most two: the oldest has to go for a third. */
   add(session: Session): void {
-    if (this.#sessions.has(session)) return;
+    const [oldest] = this.#sessions.keys();
+    if (oldest !== undefined && this.#sessions.size >= mostLeaving) {
+      oldest.close({ by: "us", code: "moved", text: "two newer sessions were left behind" });
+    }
     this.#sessions.set(session, this.#see(session));
   }
 
@@ -83,6 +86,8 @@ const movedReason: CloseReason = {
   code: "moved",
   text: "the session moved to a better transport",
 };
+/** As many as a relay keeps (PROTOCOL.md §4.1). */
+const mostLeaving = 2;
 const pollInterval = millis(500);
 /** A stream that the relay opened before it knew of the move may be on its way still. */
 const linger = millis(5_000);

@@ -237,6 +237,22 @@ describe("a link that came by the lesser transport", () => {
     expect(stream.destroyed).toBe(false);
   });
 
+  it("keeps no more than two sessions that it has left", async () => {
+    const at = await scene();
+    at.link.start();
+    for (let moves = 0; moves < 3; moves += 1) {
+      at.blocked = true;
+      at.seen.at(-1)?.session.close({ by: "us", code: "gone", text: "" });
+      await at.clock.advance(1_000);
+      await hold(at.link.session);
+      at.blocked = false;
+      await at.clock.advance(70_000);
+    }
+    expect(at.events.filter((event) => event === "moved")).toHaveLength(3);
+    expect(at.events.filter((event) => event === "left moved")).toHaveLength(1);
+    expect(linkStatus(at.link.state, at.clock.now()).leaving).toHaveLength(2);
+  });
+
   it("stays where the relay refuses the better session, and asks again", async () => {
     const at = await scene();
     at.link.start();
