@@ -39,7 +39,7 @@ export interface ControlOptions {
 
 /**
  * The relay's end of the control channel of one device, without I/O: messages, verdicts and time go in, effects come out
- * (PROTOCOL.md, Telebit devices).
+ * (PROTOCOL.md §13.2).
  */
 export class ControlChannel {
   readonly #options: ControlOptions;

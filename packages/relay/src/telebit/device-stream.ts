@@ -19,7 +19,7 @@ export interface DeviceStreamOptions {
 }
 
 /**
- * A public connection on its way to a Telebit device. The real device must be spared two things that it does not survive: a
+ * A public connection on its way to a Telebit device (PROTOCOL.md §13.4). The real device must be spared two things that it does not survive: a
  * connection whose first bytes are not in the frame that opens it (with its ssh sniffing on, the process ends), and bytes that come
  * while it still dials the local service (it takes them for a second connection). So the connection is opened by its first bytes,
  * and what follows waits until the device has answered or had time to stop reading.

@@ -28,15 +28,12 @@ export interface TelebitFault {
   readonly code: TelebitFaultCode;
 }
 
-/** Every code that {@link TelebitFault} may bear (PROTOCOL.md, Telebit devices). */
+/** Every code that {@link TelebitFault} may have (PROTOCOL.md §13.2). */
 export type TelebitFaultCode =
-  | "E_BAD_COMMAND"
-  | "E_CONN_CLOSED"
   | "E_INVALID_NAME"
   | "E_INVALID_PORT"
   | "E_INVALID_TOKEN"
   | "E_LIMIT"
-  | "E_NO_CONN"
   | "E_PORT_TAKEN"
   | "E_TIMEOUT"
   | "E_UNKNOWN_COMMAND";

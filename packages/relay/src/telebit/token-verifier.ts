@@ -34,7 +34,7 @@ export type TokenVerdict =
   | { readonly kind: "refused"; readonly fault: TelebitFault };
 
 /**
- * Judges JWTs (RFC 7519): HS256 with the relay's secret as Telebit has it, and EdDSA with the key of a peer. The key follows from
+ * Judges JWTs (RFC 7519, PROTOCOL.md §13.3): HS256 with the relay's secret as Telebit has it, and EdDSA with the key of a peer. The key follows from
  * the algorithm and never from what the token says of keys, so neither can be passed off as the other. Never throws.
  */
 export class TokenVerifier {
