@@ -1,13 +1,16 @@
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { connect as connectTls } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { parse, stringify } from "yaml";
 import { expect, it, onTestFailed, onTestFinished } from "vitest";
 import { Child, run } from "./support/child.ts";
-import { culvertPath } from "./support/culvert.ts";
+import { culvert, culvertPath } from "./support/culvert.ts";
+import { startDaemon } from "./support/daemon.ts";
 import { freePort } from "./support/ports.ts";
 import { useSshServer } from "./support/ssh-server.ts";
 import { connectTcp, echoServer, readExactly } from "./support/tcp.ts";
@@ -272,3 +275,78 @@ it("is public again after the relay was away", async () => {
     withinMs: 15_000,
   });
 });
+
+it("servers expose by their configuration: in turn, with who asked, and no more than is granted", async () => {
+  const names = ["lan-box", "attic"].map((server) => ({ server, names: [name] }));
+  const { trial } = await usePublicTrial();
+  const attic = trial.path("attic.yaml");
+  await culvert(["key", "generate", trial.path("attic.key")]);
+  const { stdout: id } = await culvert(["key", "show", trial.path("attic.key")]);
+  await trial.edit("relay", (config) => {
+    (config["peers"] as object[]).push({ name: "attic", id: id.trim(), role: "server" });
+    config["public"] = { names };
+  });
+  await trial.restart("relay");
+  const first = await website((_request, response) => response.end("lan-box"));
+  const heard: Buffer[] = [];
+  const second = await echoServerThatKeeps(heard);
+  const expose = (port: number, more: object): object[] => [
+    { name, to: `127.0.0.1:${port}`, ...more },
+    { name: "secret.example.com", to: "127.0.0.1:1" },
+  ];
+  await trial.edit("server", (config) => {
+    config["expose"] = expose(first.port, {});
+  });
+  const written = parse(await readFile(trial.configFile("server"), "utf8")) as Record<
+    string,
+    unknown
+  >;
+  const other = {
+    ...{ ...written, name: "attic", identity: { keyFile: trial.path("attic.key") } },
+    ...{ control: { socket: trial.path("attic.sock") }, admin: { listen: "off" } },
+    expose: expose(second, { proxyProtocol: "v2" }),
+  };
+  await writeFile(attic, stringify(other));
+  await trial.start(["server"]);
+  const daemon = await startDaemon("server", attic, { cwd: trial.folder });
+  endWithTest(daemon.child);
+
+  const answers = [];
+  for (let visits = 0; visits < 6; visits += 1) answers.push((await visit(trial, "/")).text);
+  expect(answers.filter((text) => text === "lan-box")).toHaveLength(3);
+  expect(answers.filter((text) => text === "attic")).toHaveLength(3);
+  // PROXY, version 2, TCP over IPv4, from 127.0.0.1 to 127.0.0.1.
+  const header = Buffer.concat(heard).subarray(0, 24).toString("hex");
+  expect(header).toMatch(/^0d0a0d0a000d0a515549540a2111000c7f0000017f000001/);
+
+  const status = await trial.status("server");
+  expect(status.exposes).toMatchObject([
+    { expose: name, state: "granted", url: `https://${name}:${trial.webPort}` },
+    { expose: "secret.example.com", state: "refused" },
+  ]);
+  const shown = await culvert(["status", "--config", trial.configFile("server")]);
+  expect(shown.stdout).toContain(`https://${name}:${trial.webPort}`);
+  await daemon.stop();
+  await waitUntil("the living one alone", async () => {
+    const texts = [await visit(trial, "/"), await visit(trial, "/")].map(({ text }) => text);
+    return texts.every((text) => text === "lan-box");
+  });
+});
+
+/** A web server that takes PROXY headers as they come and keeps all bytes. */
+async function echoServerThatKeeps(heard: Buffer[]): Promise<number> {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk: Buffer) => {
+      heard.push(chunk);
+      if (!chunk.includes("\r\n\r\n", 28)) return;
+      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nattic");
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}

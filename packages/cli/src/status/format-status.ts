@@ -14,6 +14,7 @@ export function formatStatus(status: unknown): string {
     `peer id ${text(daemon["peerId"])}`,
     ...list(root["listen"]).map((address) => `listens on ${text(address)}`),
     ...link(root["link"]),
+    ...telebit(root["telebit"]),
     ...list(daemon["notReady"]).map((reason) => `cannot serve: ${text(reason)}`),
   ];
   const sections = [
@@ -28,6 +29,7 @@ export function formatStatus(status: unknown): string {
       ["target"],
       list(root["allows"]).map((rule) => [text(rule)]),
     ),
+    table("Exposed", ["what", "to", "tls", "state", "public at"], exposes(root)),
     table(
       `Connections: ${list(root["connections"]).length}`,
       ["client", "port", "server", "target", "up", "down", "age"],
@@ -52,6 +54,23 @@ function link(value: unknown): string[] {
         (old) => `relay: left ${text(old["transport"])}, open there: ${text(old["openStreams"])}`,
       ),
   ];
+}
+
+function telebit(value: unknown): string[] {
+  if (value === undefined) return [];
+  const { relay, state, lastError, names, ports } = part(value);
+  const granted = [...list(names), ...list(ports).map((port) => `port ${text(port)}`)].map(text);
+  const why = lastError === undefined ? "" : ` (${text(lastError)})`;
+  const has = granted.length === 0 ? "" : `, has ${granted.join(", ")}`;
+  return [`Telebit relay ${text(relay)}: ${text(state)}${has}${why}`];
+}
+
+function exposes(root: Part): string[][] {
+  return list(root["exposes"]).map((value) => {
+    const { expose, to, tls, state, text: why, url } = part(value);
+    const where = text(url) === "" ? text(why) : text(url);
+    return [text(expose), text(to), text(tls), text(state), where];
+  });
 }
 
 function peers(root: Part): string[][] {
