@@ -2,7 +2,6 @@ import type { RemoteInfo } from "node:dgram";
 import {
   errorText,
   formatMillis,
-  systemCode,
   type Clock,
   type CloseReason,
   type Random,
@@ -20,9 +19,11 @@ import {
 import { ConnectionStreams } from "./connection-streams.ts";
 import type { DriverCounts } from "./driver-counts.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
+import { readNetworkError } from "./network-errors.ts";
 import { ownIdBytes } from "./packet-header.ts";
 import type { PeerPaths } from "./peer-paths.ts";
 import { provePeer } from "./prove-peer.ts";
+import { RefusalCheck } from "./refusal-check.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
 import { largestCongestionWindow, staysOnMachine } from "./transport-config.ts";
 import { TurnTimer } from "./turn-timer.ts";
@@ -82,7 +83,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   readonly #acks: AckDelay;
   /** Datagrams that quiche was last known to hold for lost. */
   #lost = 0;
+  #lostMs = 0;
   readonly #timer: TurnTimer;
+  readonly #refusal: RefusalCheck;
   #networkError: Error | undefined;
   #finalStats: QuicConnectionStats | undefined;
 
@@ -102,6 +105,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { clock } = deps;
     const { counts } = deps.link;
     this.#acks = new AckDelay({ clock, counts, onDue: () => this.#schedule() });
+    this.#refusal = new RefusalCheck(deps.link);
     // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
     this.#timer = new TurnTimer({ clock, counts, onFire: () => this.#schedule() });
     this.#schedule();
@@ -140,15 +144,16 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
 
   /** The kernel refused to send to the peer, or told that nobody is there. For a socket with one peer. */
   handleSocketError(error: Error): void {
-    const errno = systemCode(error) ?? "";
-    const fatal = fatalErrnos.get(errno);
-    if (fatal !== undefined || this.#state.phase === "handshaking") {
-      const text = `${errorText(error)}${fatal?.hint ?? ""}`;
-      this.#end({ by: "network", code: fatal?.code ?? "unreachable", text }, error);
-      return;
+    const { reason, fatal, forgeable } = readNetworkError(error);
+    if (this.#state.phase === "handshaking" || (fatal && !forgeable)) {
+      this.#end(reason, error);
+    } else if (fatal) {
+      this.#refusal.suspect(error, this.#deps.clock.now());
+      this.#schedule();
+    } else {
+      // A route that is gone may come back before the idle time-out.
+      this.#networkError = error;
     }
-    // A route that is gone may come back before the idle time-out.
-    this.#networkError = error;
   }
 
   /** Tells the peer and ends at once. */
@@ -181,7 +186,9 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (timerFired) this.#probeOldPaths();
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
-    if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
+    const refusal = this.#refusal.verdict(nowMs);
+    if (refusal !== undefined) this.#end(readNetworkError(refusal).reason, refusal);
+    else if (link.fault !== undefined || link.isOver()) this.#endByQuiche();
     else this.#endTurn(nowMs);
   }
 
@@ -288,9 +295,16 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 
   #countLost(): number {
-    this.#lost = this.#deps.link.stats()?.lost ?? this.#lost;
-    if (this.#lost > 0) this.streams.window.lossy();
-    return this.#lost;
+    const nowMs = this.#deps.clock.now();
+    const lost = this.#deps.link.stats()?.lost ?? this.#lost;
+    if (lost !== this.#lost) {
+      this.#lost = lost;
+      this.#lostMs = nowMs;
+      this.streams.window.lossy();
+    } else if (nowMs - this.#lostMs > calmAfterMs) {
+      this.streams.window.calm();
+    }
+    return lost;
   }
 
   #sendAll(nowMs: number): void {
@@ -372,8 +386,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     });
     if (reason.code === engineFault) this.#deps.warnOfFault(reason.text);
     if (reason.by === "timeout" && this.#networkError !== undefined) {
-      const text = errorText(this.#networkError);
-      this.#end({ by: "network", code: "unreachable", text }, this.#networkError);
+      this.#end(readNetworkError(this.#networkError).reason, this.#networkError);
     } else {
       this.#end(reason);
     }
@@ -439,7 +452,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     // quiche rounds down, and would not act yet.
     let atMs = quicheMs === undefined ? Infinity : nowMs + quicheMs + 1;
     if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
-    else atMs = Math.min(atMs, this.#pingDueMs());
+    else atMs = Math.min(atMs, this.#pingDueMs(), this.#refusal.dueMs);
     if (this.streams.needsSweep) atMs = Math.min(atMs, this.#sweptMs + sweepIntervalMs);
     this.#timer.fireBy(atMs, nowMs);
   }
@@ -456,15 +469,12 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 }
 
-/** Errors of the kernel after which waiting is no use. */
-const fatalErrnos = new Map([
-  ["ECONNREFUSED", { code: "refused", hint: "; nobody listens there" }],
-  ["EMSGSIZE", { code: "datagram_too_large", hint: "; make datagramBytes smaller" }],
-]);
 /** Connection ids the peer holds beside the one in use, so that it can change its address. */
 const spareIds = 2;
 /** How often streams are looked after that wait for nothing; a stop of the peer on one of many idle streams shows this late. */
 const sweepIntervalMs = 100;
+/** A path that has lost nothing for so long is taken for one that loses nothing. */
+const calmAfterMs = 30_000;
 /** Datagrams a closing connection may send beyond the socket's bound. */
 const maxLastWords = 4;
 /** Between a datagram's arrival and the turn that follows it, at most; where it is more, the next one shows. */

@@ -34,12 +34,14 @@ afterEach(async () => {
 /** A network address translator for one client: forwards both ways, may lose some, and can change its outer port or its target. */
 class Translator {
   lossRate = 0;
+  /** Which of the client's datagrams to lose, beside those by chance. */
+  loses: (datagram: Buffer) => boolean = () => false;
   readonly #random = seededRandom(7);
   readonly address: UdpAddress;
   target: UdpAddress;
   forwarded = 0;
   #outer: Socket;
-  readonly #inner: Socket;
+  #inner: Socket;
   #client: RemoteInfo | undefined;
 
   private constructor(inner: Socket, outer: Socket, target: UdpAddress) {
@@ -47,12 +49,7 @@ class Translator {
     this.#outer = outer;
     this.target = target;
     this.address = { host: "127.0.0.1", port: inner.address().port };
-    inner.on("message", (datagram, from) => {
-      this.#client = from;
-      this.forwarded += 1;
-      if (this.#random.fraction() < this.lossRate) return;
-      this.#outer.send(datagram, this.target.port, this.target.host);
-    });
+    this.#listenInside();
     this.#listen(outer);
   }
 
@@ -64,6 +61,15 @@ class Translator {
 
   get outerPort(): number {
     return this.#outer.address().port;
+  }
+
+  /** Closes the port that the client sends to, and opens it again when `meanwhile` is over. */
+  async closeFor(meanwhile: () => Promise<unknown>): Promise<void> {
+    this.#client = undefined;
+    this.#inner.close();
+    await meanwhile();
+    this.#inner = await boundSocket(this.address.port);
+    this.#listenInside();
   }
 
   /** Forgets the client's outer port: it has another from now on, and the old one is dead. */
@@ -79,6 +85,15 @@ class Translator {
     this.#outer.close();
   }
 
+  #listenInside(): void {
+    this.#inner.on("message", (datagram, from) => {
+      this.#client = from;
+      this.forwarded += 1;
+      if (this.#random.fraction() < this.lossRate || this.loses(datagram)) return;
+      this.#outer.send(datagram, this.target.port, this.target.host);
+    });
+  }
+
   #listen(outer: Socket): void {
     outer.on("message", (datagram) => {
       const client = this.#client;
@@ -88,18 +103,18 @@ class Translator {
   }
 }
 
-async function boundSocket(): Promise<Socket> {
+async function boundSocket(port = 0): Promise<Socket> {
   const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
+  socket.bind(port, "127.0.0.1");
   await once(socket, "listening");
   socket.setRecvBufferSize(4 * 1024 * 1024);
   return socket;
 }
 
-async function listen(): Promise<QuicListener> {
+async function listen(port = 0): Promise<QuicListener> {
   // An engine of its own, like another process.
   const listener = await createQuicheEngine(deps).listen({
-    address: { host: "127.0.0.1", port: 0 },
+    address: { host: "127.0.0.1", port },
     identity,
     settings: quicDefaults,
   });
@@ -108,6 +123,7 @@ async function listen(): Promise<QuicListener> {
 }
 
 async function connect(): Promise<{
+  listener: QuicListener;
   translator: Translator;
   client: QuicConnection;
   server: QuicConnection;
@@ -135,7 +151,7 @@ async function connect(): Promise<{
   });
   if (taken.done === true) throw new Error("the connection ended");
   await readBytes(taken.value, 1);
-  return { translator, client, server: accepted.value, near, far: taken.value };
+  return { listener, translator, client, server: accepted.value, near, far: taken.value };
 }
 
 for (const direction of ["up", "down"] as const) {
@@ -177,11 +193,56 @@ test("an idle connection survives more changes of the port than its burst allows
 });
 
 test("a daemon that was started anew tells a peer of a connection it does not know", async () => {
-  const { translator, client } = await connect();
-  const restarted = await listen();
-  translator.target = restarted.address;
+  const { listener, translator, client } = await connect();
+  // It had no time for last words.
+  translator.lossRate = 1;
+  await listener.close();
+  await listen(listener.address.port);
+  translator.lossRate = 0;
   const reason = await within(client.closed, { what: "the end of the connection" });
   expect(reason).toMatchObject({ by: "peer-stack", code: "stateless_reset" });
+});
+
+test("that a port is closed for a moment, or somebody says so, ends no connection", async () => {
+  const { translator, client, near, far } = await connect();
+  far.pipe(far);
+  const ended = new AbortController();
+  void client.closed.then(() => ended.abort());
+  await translator.closeFor(async () => {
+    const before = client.stats().sentDatagrams;
+    // The second one finds the answer of the kernel to the first.
+    near.write("is ");
+    await waitUntil(() => client.stats().sentDatagrams > before, { what: "the first datagram" });
+    near.write("anybody ");
+    await waitUntil(() => client.stats().sentDatagrams > before + 1, { what: "the second" });
+  });
+  near.write("there?");
+  const echo = await within(readBytes(near, 17), { limitMs: 8_000, what: "the echo" });
+  expect(echo.toString()).toBe("is anybody there?");
+  expect(ended.signal.aborted).toBe(false);
+});
+
+test("a port that stays closed ends the connection long before its idle time-out", async () => {
+  const { translator, client, near } = await connect();
+  await translator.closeFor(async () => {
+    near.write("!");
+    const reason = await within(client.closed, { limitMs: 4_000, what: "the end" });
+    expect(reason).toMatchObject({ by: "network", code: "refused" });
+  });
+});
+
+test("an end arrives although it and its first copy are lost, and what went before it is acknowledged", async () => {
+  const { translator, near, far } = await connect();
+  far.resume().end();
+  await within(readPayload(near), { what: "the other end" });
+  let small: number | undefined;
+  translator.loses = (datagram) => {
+    if (datagram.length > 500) small ??= 0;
+    else if (small !== undefined) small += 1;
+    return small === 1 || small === 2;
+  };
+  near.write(Buffer.alloc(600), () => near.end());
+  await within(once(far, "end"), { limitMs: 3_000, what: "the end" });
 });
 
 test("on a path that loses datagrams every byte and every end arrives, whoever ends first", async () => {

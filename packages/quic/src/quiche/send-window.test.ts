@@ -105,3 +105,20 @@ test("whatever is handed over in a turn fits the congestion window, packets and 
     ),
   );
 });
+
+test("a loss is forgotten when the path has been calm", () => {
+  const window = new SendWindow(1350);
+  const roomAfterSending = (): number => {
+    window.heard();
+    window.room(20_000, 0);
+    window.sent(5_000);
+    return window.room(20_000, 20_000);
+  };
+  const before = roomAfterSending();
+  window.lossy();
+  expect(window.isLossy).toBe(true);
+  expect(roomAfterSending()).toBeLessThan(before);
+  window.calm();
+  expect(window.isLossy).toBe(false);
+  expect(roomAfterSending()).toBe(before);
+});

@@ -99,7 +99,12 @@ export class SendWindow {
     this.#priceOfByte = 2;
   }
 
-  /** Whether {@link lossy} was ever called. */
+  /** The path has lost nothing for long: what was allowed once has been used up. */
+  calm(): void {
+    this.#priceOfByte = 1;
+  }
+
+  /** Whether the path has lost something of late. */
   get isLossy(): boolean {
     return this.#priceOfByte > 1;
   }

@@ -14,7 +14,8 @@ interface Repeat {
  *
  * quiche 0.18 takes a stream for finished, and forgets it, once all its bytes are acknowledged, whether a FIN that followed them was
  * sent or arrived. So such a FIN is handed over only when it can leave at once, before anything else is received; and on a path
- * that may lose datagrams it is repeated a few times while quiche knows the stream.
+ * that may lose datagrams it is repeated a few times while quiche knows the stream: at once where an acknowledgement of what went
+ * before may be back by the next turn, else over some turns, since what is lost is often lost together.
  */
 export class StreamEnds {
   readonly #link: GuardedConnection;
@@ -68,6 +69,10 @@ export class StreamEnds {
     return true;
   }
 
+  #roundTripIsShort(): boolean {
+    return (this.#link.activePath()?.rttMs ?? 0) < shortRoundTripMs;
+  }
+
   #repeat(): boolean {
     const kept: Repeat[] = [];
     let handed = false;
@@ -79,7 +84,10 @@ export class StreamEnds {
         if (this.#window.isDrained(capacity)) {
           this.#link.streamSend(repeat.streamId, noBytes, true);
           this.#window.handed(0);
-          if (repeat.left > 1) this.#nextTurn.push({ ...repeat, left: repeat.left - 1 });
+          if (repeat.left > 1) {
+            const next = this.#roundTripIsShort() ? kept : this.#nextTurn;
+            next.push({ ...repeat, left: repeat.left - 1 });
+          }
           handed = true;
         } else {
           kept.push(repeat);
@@ -91,6 +99,7 @@ export class StreamEnds {
   }
 }
 
+const shortRoundTripMs = 5;
 const noBytes = new Uint8Array(0);
 /** With one datagram in thirty lost, four copies fail once in a million. */
 const maxRepeats = 3;
