@@ -22,7 +22,7 @@ export interface EngineDeps {
 
 /** Something an operator can mend. */
 export interface EngineWarning {
-  readonly code: "udp_buffer_small" | "engine_fault";
+  readonly code: "udp_buffer_small" | "datagram_too_large" | "engine_fault";
   /** What is wrong and which setting mends it. */
   readonly text: string;
   readonly data: Readonly<Record<string, unknown>>;

@@ -52,7 +52,7 @@ export class WireError extends CulvertError<
 
 /** A bound was reached; `data.limit` names it. */
 export class LimitError extends CulvertError<
-  "queue_full" | "too_many_streams" | "too_many_connections" | "too_many_half_open"
+  "queue_full" | "too_many_streams" | "too_many_connections"
 > {}
 
 /** The link or its other end failed us. */

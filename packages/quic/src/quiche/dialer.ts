@@ -45,7 +45,7 @@ export async function dialQuiche(
     throw new InternalError("engine_fault", text, { cause: error });
   }
   return drive(
-    { ...parts, socket, link, paths, resetTokens: new ResetTokens(identity) },
+    { ...parts, socket, link, paths, resetTokens: new ResetTokens(identity, socket.address) },
     options,
     waiting,
   );

@@ -15,6 +15,8 @@ export interface EngineParts {
   certificateOf(identity: Identity): Promise<TlsCertificate>;
   /** Warns that quiche failed in a way no peer should be able to cause. */
   warnOfFault(text: string): void;
+  /** Warns that the network does not carry datagrams of this size. */
+  warnOfSize(datagramBytes: number): void;
   /** Warns, once, if the kernel gave a socket less than the settings ask. */
   checkBuffers(socket: UdpSocket, settings: QuicSettings): void;
 }

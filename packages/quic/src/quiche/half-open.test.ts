@@ -39,6 +39,17 @@ test("one source has its own limit", () => {
   expect(admission.decide(address(2), true, 0)).toBe("accept");
 });
 
+test("where many handshakes are under way, a few sources cannot keep the others out", () => {
+  const admission = new HandshakeAdmission({ maxHalfOpen: 1_024, retryAboveHalfOpen: 32 });
+  for (let index = 0; index < 15; index += 1) {
+    while (admission.decide(address(index), true, 0) === "accept") {
+      admission.started(address(index), 0);
+    }
+    expect(admission.halfOpen).toBe(64 * (index + 1));
+  }
+  expect(admission.decide(address(99), true, 0)).toBe("accept");
+});
+
 test("one source has its own rate, which refills", () => {
   const admission = new HandshakeAdmission(limits);
   for (let count = 0; count < handshakeBurstPerSource; count += 1) {

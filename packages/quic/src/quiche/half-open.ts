@@ -39,7 +39,7 @@ export class HandshakeAdmission {
     if (this.#halfOpen >= this.#limits.maxHalfOpen) return "half_open_limit";
     if (!proved && this.#halfOpen > this.#limits.retryAboveHalfOpen) return "retry";
     const source = this.#source(host, nowMs);
-    if (source.halfOpen >= maxHalfOpenPerSource) return "half_open_limit";
+    if (source.halfOpen >= this.#sourceLimit()) return "half_open_limit";
     if (source.tokens < 1) return "rate_limit";
     return "accept";
   }
@@ -56,6 +56,13 @@ export class HandshakeAdmission {
   ended(host: string, nowMs: number): void {
     this.#source(host, nowMs).halfOpen -= 1;
     this.#halfOpen -= 1;
+  }
+
+  /** Where many are under way, no source has more than a sixteenth of all places, so that a few cannot keep the others out. */
+  #sourceLimit(): number {
+    const { maxHalfOpen, retryAboveHalfOpen } = this.#limits;
+    if (this.#halfOpen <= retryAboveHalfOpen) return maxHalfOpenPerSource;
+    return Math.min(maxHalfOpenPerSource, Math.max(1, Math.floor(maxHalfOpen / 16)));
   }
 
   #source(host: string, nowMs: number): Source {

@@ -1,6 +1,6 @@
 import type { RemoteInfo } from "node:dgram";
 import type { Config } from "@matrixai/quic/native/types.js";
-import { BoundedQueue, millis, type CloseReason } from "@culvert/runtime";
+import { BoundedQueue, millis, systemCode, type CloseReason } from "@culvert/runtime";
 import type { PeerId } from "@culvert/identity";
 import type {
   DatagramDropReason,
@@ -13,7 +13,11 @@ import type {
 import { ConnectionDriver, type DriverOwner } from "./connection-driver.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { GuardedConnection } from "./guarded-connection.ts";
-import { HandshakeAdmission } from "./half-open.ts";
+import {
+  handshakeBurstPerSource,
+  HandshakeAdmission,
+  handshakesPerSecondPerSource,
+} from "./half-open.ts";
 import {
   minInitialBytes,
   ownIdBytes,
@@ -26,6 +30,7 @@ import { PeerPaths } from "./peer-paths.ts";
 import { QuicheConnection } from "./quiche-connection.ts";
 import { ResetTokens } from "./reset-tokens.ts";
 import { RetryTokens } from "./retry-token.ts";
+import { SourceBudget } from "./source-budget.ts";
 import { StatelessReplies } from "./stateless-replies.ts";
 import type { UdpSocket } from "./udp-socket.ts";
 
@@ -46,9 +51,15 @@ export class QuicheListener implements QuicListener {
   readonly #retryTokens: RetryTokens;
   readonly #resetTokens: ResetTokens;
   readonly #replies: StatelessReplies;
+  readonly #strangers = new SourceBudget(strangersDatagrams);
+  /** Apart from the others: whose connection we have forgotten must be let in again while its datagrams still come. */
+  readonly #initials = new SourceBudget(strangersDatagrams);
   /** By our own connection ids. */
   readonly #byId = new Map<string, ConnectionDriver>();
-  /** By address and the id the client chose, until the handshake is done. */
+  /**
+   * By address and the ids the client chose, as long as the connection lasts: a datagram of the handshake that comes late must not
+   * begin another.
+   */
   readonly #byInitialId = new Map<string, ConnectionDriver>();
   readonly #drivers = new Set<ConnectionDriver>();
   readonly #counts = { started: 0, completed: 0, failed: 0, retries: 0 };
@@ -61,6 +72,7 @@ export class QuicheListener implements QuicListener {
     queue_full: 0,
   };
   #closing: Promise<void> | undefined;
+  #warned = false;
 
   constructor(deps: ListenerDeps, options: ListenOptions) {
     this.#deps = deps;
@@ -68,13 +80,12 @@ export class QuicheListener implements QuicListener {
     this.address = deps.socket.address;
     this.#admission = new HandshakeAdmission(options.settings);
     this.#retryTokens = new RetryTokens(deps.random.bytes(32));
-    this.#resetTokens = new ResetTokens(options.identity);
+    this.#resetTokens = new ResetTokens(options.identity, this.address);
     this.#replies = new StatelessReplies(deps, this.#resetTokens);
     this.connections = new BoundedQueue(maxWaitingConnections);
     deps.socket.handle({
       onDatagram: (datagram, from) => this.#handle(datagram, from),
-      // One peer's datagram that the kernel refused: its connection sees it as lost.
-      onError: () => undefined,
+      onError: (error) => this.#warnOf(error),
     });
   }
 
@@ -118,13 +129,17 @@ export class QuicheListener implements QuicListener {
   #handleOther(datagram: Buffer, from: RemoteInfo): DatagramDropReason | undefined {
     const header = parsePacketHeader(datagram);
     if (header === undefined) return "malformed";
+    const nowMs = this.#deps.clock.now();
     if (header.form === "short") {
+      if (!this.#strangers.take(from.address, nowMs)) return "rate_limit";
       this.#replies.reset(header, datagram.length, from);
       return "unknown_connection";
     }
     const driver =
       this.#byId.get(key(header.dcid)) ?? this.#byInitialId.get(initialKey(header.dcid, from));
     if (driver !== undefined) return driver.receive(datagram, from);
+    const budget = header.type === "initial" ? this.#initials : this.#strangers;
+    if (!budget.take(from.address, nowMs)) return "rate_limit";
     if (header.version !== quicVersion1) {
       // Version 0 is an answer of the same kind; to answer it could go on for ever.
       if (header.version === 0 || datagram.length < minInitialBytes) return "malformed";
@@ -135,15 +150,15 @@ export class QuicheListener implements QuicListener {
     if (datagram.length < minInitialBytes || header.dcid.length < minFirstIdBytes) {
       return "malformed";
     }
-    return this.#handleInitial(header, datagram, from);
+    return this.#handleInitial(header, datagram, from, nowMs);
   }
 
   #handleInitial(
     header: LongHeader,
     datagram: Buffer,
     from: RemoteInfo,
+    nowMs: number,
   ): DatagramDropReason | undefined {
-    const nowMs = this.#deps.clock.now();
     const source = { host: from.address, port: from.port };
     let originalDcid: Buffer | undefined;
     if (header.token.length > 0) {
@@ -193,14 +208,15 @@ export class QuicheListener implements QuicListener {
     this.#counts.started += 1;
     this.#admission.started(remote.host, nowMs);
     const ids = new Set([key(id)]);
-    const firstKey = initialKey(header.dcid, from);
+    const firstKeys = [header.dcid, ...(originalDcid === undefined ? [] : [originalDcid])].map(
+      (dcid) => initialKey(dcid, from),
+    );
     let connection: QuicheConnection | undefined;
     let halfOpen = true;
     const handshakeOver = (completed: boolean): void => {
       if (!halfOpen) return;
       halfOpen = false;
       this.#admission.ended(remote.host, clock.now());
-      this.#byInitialId.delete(firstKey);
       this.#counts[completed ? "completed" : "failed"] += 1;
     };
     const owner: DriverOwner = {
@@ -211,6 +227,7 @@ export class QuicheListener implements QuicListener {
       ended: (reason) => {
         handshakeOver(false);
         for (const known of ids) this.#byId.delete(known);
+        for (const known of firstKeys) this.#byInitialId.delete(known);
         this.#drivers.delete(driver);
         connection?.handleEnded(reason);
       },
@@ -229,8 +246,15 @@ export class QuicheListener implements QuicListener {
     );
     this.#drivers.add(driver);
     this.#byId.set(key(id), driver);
-    this.#byInitialId.set(firstKey, driver);
+    for (const known of firstKeys) this.#byInitialId.set(known, driver);
     return driver;
+  }
+
+  /** One peer's datagram that the kernel refused: its connection sees it as lost. Only what an operator can mend is told, once. */
+  #warnOf(error: Error): void {
+    if (this.#warned || systemCode(error) !== "EMSGSIZE") return;
+    this.#warned = true;
+    this.#deps.warnOfSize(this.#options.settings.datagramBytes);
   }
 
   #establish(driver: ConnectionDriver, peer: PeerId): QuicheConnection {
@@ -255,6 +279,11 @@ function initialKey(dcid: Buffer, from: RemoteInfo): string {
   return `${from.address} ${from.port} ${dcid.toString("latin1")}`;
 }
 
+/** Datagrams of no connection that one source is listened to for; twice its handshakes, since each may be asked for a token first. */
+const strangersDatagrams = {
+  perSecond: 2 * handshakesPerSecondPerSource,
+  burst: 2 * handshakeBurstPerSource,
+};
 /** Least length of the id a client chooses first (RFC 9000 §7.2). */
 const minFirstIdBytes = 8;
 /** Established connections that wait to be taken; more are closed. */

@@ -81,6 +81,12 @@ class QuicheEngine implements QuicEngine {
       scheduler: this.#scheduler,
       certificateOf: (identity) => this.#certificateOf(identity),
       warnOfFault: (text) => this.#deps.warn({ code: "engine_fault", text, data: {} }),
+      warnOfSize: (datagramBytes) =>
+        this.#deps.warn({
+          code: "datagram_too_large",
+          text: `the kernel refuses to send ${datagramBytes} bytes in one datagram to some peer; make datagramBytes smaller`,
+          data: { datagramBytes },
+        }),
       checkBuffers: (socket, settings) => this.#checkBuffers(socket, settings),
     }));
     return this.#parts;

@@ -1,16 +1,21 @@
 import { createHmac, hkdfSync } from "node:crypto";
 import type { Identity } from "@culvert/identity";
+import type { UdpAddress } from "../engine.ts";
 
 /**
- * Stateless reset tokens (RFC 9000 §10.3) that follow from our key alone. After a restart, a daemon so tells peers of connections
- * it has forgotten that they are over, and need not leave them to their idle time-out.
+ * Stateless reset tokens (RFC 9000 §10.3) that follow from our key and the bound address alone. After a restart, a daemon so tells
+ * peers of connections it has forgotten that they are over, and need not leave them to their idle time-out.
+ *
+ * Each address has tokens of its own: else a listener could be made to tell the token of a connection that another listener of the
+ * same key has (RFC 9000 §21.11).
  */
 export class ResetTokens {
   readonly #key: Uint8Array;
 
-  constructor(identity: Identity) {
+  constructor(identity: Identity, bound: UdpAddress) {
     const secret = identity.privateKey.export({ format: "der", type: "pkcs8" });
-    this.#key = new Uint8Array(hkdfSync("sha256", secret, "", "culvert quic stateless reset", 32));
+    const purpose = `culvert quic stateless reset ${bound.host} ${bound.port}`;
+    this.#key = new Uint8Array(hkdfSync("sha256", secret, "", purpose, 32));
   }
 
   /** The 16 bytes that end a stateless reset for this connection id. */

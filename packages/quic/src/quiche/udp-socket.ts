@@ -126,7 +126,9 @@ export class UdpSocket {
 
   /** Gives an unused slot back. */
   returnSlot(slot: SendSlot): void {
-    this.#free.push(slot as PooledSlot);
+    // Those of last words are not kept.
+    if (this.#slots > maxSlots) this.#slots -= 1;
+    else this.#free.push(slot as PooledSlot);
   }
 
   /** Calls back once, when slots are free again; first those who got nothing in this turn. */
@@ -179,7 +181,7 @@ export class UdpSocket {
   }
 
   #sent(slot: PooledSlot, error: Error | null): void {
-    this.#free.push(slot);
+    this.returnSlot(slot);
     if (error !== null) this.#handlers?.onError(error);
     if (this.#free.length === this.#slots) this.#onIdle?.();
     if (this.#waiters.size + this.#starved.size === 0 || this.freeSlots < maxSlots / 2) return;
