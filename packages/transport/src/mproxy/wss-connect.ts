@@ -81,7 +81,9 @@ export async function upgradeToWebSocket(
   signal: AbortSignal,
 ): Promise<WebSocketCarrier> {
   signal.throwIfAborted();
-  const url = `${tls ? "wss" : "ws"}://${formatHostPort(target)}${sessionPath}`;
+  // The zone of a link-local address means nothing to others, and stands in no URL.
+  const authority = formatHostPort({ ...target, host: target.host.replace(/%.*$/, "") });
+  const url = `${tls ? "wss" : "ws"}://${authority}${sessionPath}`;
   const webSocket = new WebSocket(url, [sessionSubprotocol], {
     createConnection: (() => socket) as unknown as CreateConnection,
     perMessageDeflate: false,
@@ -99,13 +101,15 @@ export async function upgradeToWebSocket(
     };
     const onAbort = (): void => fail(aborted(what, signal));
     signal.addEventListener("abort", onAbort, { once: true });
-    webSocket.on("error", (cause) =>
-      fail(new TransportError("handshake_failed", `${what}: ${errorText(cause)}`, { cause })),
-    );
+    const onError = (cause: Error): void =>
+      fail(new TransportError("handshake_failed", `${what}: ${errorText(cause)}`, { cause }));
+    webSocket.on("error", onError);
     // Made in the event itself, so that what came behind the answer waits in it.
     webSocket.once("open", () => {
       signal.removeEventListener("abort", onAbort);
-      resolve(new WebSocketCarrier(webSocket, { clock, socket, remote }));
+      const carrier = new WebSocketCarrier(webSocket, { clock, socket, remote });
+      webSocket.off("error", onError);
+      resolve(carrier);
     });
   });
 }

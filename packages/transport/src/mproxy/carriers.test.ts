@@ -1,0 +1,349 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import { connect as connectNet, createServer, type AddressInfo, type Socket } from "node:net";
+import { Duplex, PassThrough } from "node:stream";
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { systemClock, type Clock, type CloseReason } from "@culvert/runtime";
+import { VirtualClock, waitUntil, within } from "@culvert/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { carrierDefaults } from "./carrier-defaults.ts";
+import type { Carrier } from "./carrier.ts";
+import { channelBindingOf } from "./channel-binding.ts";
+import { StreamCarrier } from "./stream-carrier.ts";
+import { certificateFor } from "./tls-proxy.test-data.ts";
+import { WebSocketCarrier } from "./web-socket-carrier.ts";
+
+const opened: { close(): Promise<void> | void }[] = [];
+
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+/** What a carrier has told. */
+class Told {
+  readonly chunks: Uint8Array[] = [];
+  drains = 0;
+  signsOfLife = 0;
+  closed: CloseReason | undefined;
+
+  constructor(carrier: Carrier) {
+    carrier.start({
+      data: (bytes) => this.chunks.push(bytes),
+      drain: () => (this.drains += 1),
+      alive: () => (this.signsOfLife += 1),
+      closed: (reason) => {
+        expect(this.closed).toBeUndefined();
+        this.closed = reason;
+      },
+    });
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+
+  async end(): Promise<CloseReason> {
+    await waitUntil(() => this.closed !== undefined, { what: "the end" });
+    return this.closed!;
+  }
+}
+
+interface Sockets {
+  readonly near: Socket;
+  readonly far: Socket;
+}
+
+/** Two ends of a TCP connection. */
+async function sockets(): Promise<Sockets> {
+  const server = createServer({ pauseOnConnect: true });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const near = connectNet((server.address() as AddressInfo).port, "127.0.0.1");
+  const [far] = (await once(server, "connection")) as [Socket];
+  server.close();
+  for (const socket of [near, far]) {
+    socket.on("error", () => undefined);
+    opened.push({ close: () => void socket.destroy() });
+  }
+  return { near, far };
+}
+
+interface Pair {
+  readonly near: Carrier;
+  readonly far: Carrier;
+  /** Under the far carrier. */
+  readonly socket: Socket;
+}
+
+async function streamPair(clock: Clock = systemClock): Promise<Pair> {
+  const { near, far } = await sockets();
+  const carrier = (socket: Socket): Carrier =>
+    new StreamCarrier(
+      { readable: socket, writable: socket },
+      { clock, kind: "stdio", remote: "x" },
+    );
+  return { near: carrier(near), far: carrier(far), socket: far };
+}
+
+async function webSocketPair(clock: Clock = systemClock): Promise<Pair> {
+  const { webSocket, accepted, near, far } = await webSockets();
+  return {
+    near: new WebSocketCarrier(webSocket, { clock, socket: near, remote: "x" }),
+    far: new WebSocketCarrier(accepted, { clock, socket: far, remote: "x" }),
+    socket: far,
+  };
+}
+
+/** Both ends of a WebSocket, and the sockets under them. */
+async function webSockets(): Promise<Sockets & { webSocket: WebSocket; accepted: WebSocket }> {
+  const webSocketServer = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
+  const http = createHttpServer();
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const accepting = new Promise<{ accepted: WebSocket; far: Socket }>((resolve) => {
+    http.on("upgrade", (request, socket, head) => {
+      webSocketServer.handleUpgrade(request, socket, head, (accepted) =>
+        resolve({ accepted, far: request.socket }),
+      );
+    });
+  });
+  const near = connectNet((http.address() as AddressInfo).port, "127.0.0.1");
+  const webSocket = new WebSocket("ws://127.0.0.1/", { createConnection: () => near });
+  const [{ accepted, far }] = await Promise.all([accepting, once(webSocket, "open")]);
+  http.close();
+  for (const one of [webSocket, accepted]) {
+    one.on("error", () => undefined);
+    opened.push({ close: () => one.terminate() });
+  }
+  return { webSocket, accepted, near, far };
+}
+
+const enough = { by: "us", code: "enough", text: "that will do" } as const;
+
+describe.each<[string, (clock?: Clock) => Promise<Pair>]>([
+  ["a stream", streamPair],
+  ["a WebSocket", webSocketPair],
+])("%s as a carrier", (_what, pair) => {
+  test("carries bytes both ways, in order, whatever their pieces", async () => {
+    const { near, far } = await pair();
+    const [left, right] = [new Told(near), new Told(far)];
+    for (let index = 0; index < 100; index += 1) {
+      near.write([Buffer.from(`${index},`), Buffer.alloc(0), Buffer.from("x".repeat(index))]);
+      far.write([Buffer.from(`${index};`)]);
+    }
+    const up = Array.from({ length: 100 }, (_, index) => `${index},${"x".repeat(index)}`).join("");
+    const down = Array.from({ length: 100 }, (_, index) => `${index};`).join("");
+    await waitUntil(() => right.bytes.length >= up.length, { what: "bytes up" });
+    await waitUntil(() => left.bytes.length >= down.length, { what: "bytes down" });
+    expect([String(right.bytes), String(left.bytes)]).toEqual([up, down]);
+  });
+
+  test("says when it has enough, and when it wants more", async () => {
+    const { near, far } = await pair();
+    const told = new Told(near);
+    const chunk = Buffer.alloc(256 * 1024, 7);
+    let written = 0;
+    while (near.write([chunk])) {
+      written += chunk.length;
+      expect(written).toBeLessThan(64 * 1024 * 1024);
+      // A turn, in which the system takes what it will.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(near.bufferedBytes).toBeGreaterThanOrEqual(carrierDefaults.highWaterBytes);
+    expect(told.drains).toBe(0);
+    new Told(far);
+    await waitUntil(() => told.drains === 1, { what: "the drain" });
+    expect(near.bufferedBytes).toBeLessThanOrEqual(carrierDefaults.lowWaterBytes);
+    expect(near.write([Buffer.from("x")])).toBe(true);
+  });
+
+  test("delivers nothing before it is started, nor while it is paused for long", async () => {
+    const { near, far } = await pair();
+    new Told(near);
+    near.write([Buffer.from("early")]);
+    const told = new Told(far);
+    await waitUntil(() => told.bytes.length === 5, { what: "what came early" });
+    far.pause();
+    const chunk = Buffer.alloc(64 * 1024);
+    while (near.write([chunk])) await new Promise((resolve) => setImmediate(resolve));
+    // What is under way may come, which is not everything: the writer was held.
+    const during = told.bytes.length;
+    expect(near.bufferedBytes).toBeGreaterThan(0);
+    far.resume();
+    await waitUntil(() => told.bytes.length > during && near.bufferedBytes === 0, {
+      what: "the rest",
+    });
+  });
+
+  test("what was written arrives though it is closed right after", async () => {
+    const { near, far } = await pair();
+    const [left, right] = [new Told(near), new Told(far)];
+    near.write([Buffer.alloc(1_000_000, 5)]);
+    near.close(enough);
+    near.close({ by: "us", code: "later", text: "the first reason stands" });
+    near.write([Buffer.from("too late")]);
+    expect(await right.end()).toMatchObject({ by: "peer-app", code: "closed" });
+    expect(right.bytes).toHaveLength(1_000_000);
+    expect(await left.end()).toEqual(enough);
+  });
+
+  test("a peer that does not read holds up no end", async () => {
+    const clock = new VirtualClock();
+    const { near, socket } = await pair(clock);
+    socket.pause();
+    const told = new Told(near);
+    const chunk = Buffer.alloc(64 * 1024);
+    while (near.write([chunk])) await new Promise((resolve) => setImmediate(resolve));
+    near.close(enough);
+    await clock.advance(carrierDefaults.closeTimeout - 1);
+    expect(told.closed).toBeUndefined();
+    await clock.advance(1);
+    expect(await told.end()).toEqual(enough);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("a reset is the network's doing", async () => {
+    const { near, socket } = await pair();
+    const told = new Told(near);
+    socket.resetAndDestroy();
+    expect(await told.end()).toMatchObject({ by: "network" });
+  });
+
+  test("an end before the start is told at the start", async () => {
+    const { near, far } = await pair();
+    new Told(far);
+    far.close(enough);
+    near.close(enough);
+    const late = new Told(near);
+    expect(await late.end()).toEqual(enough);
+  });
+});
+
+describe("a WebSocket", () => {
+  test.each([
+    [1000, { by: "peer-app", code: "closed", text: "why" }],
+    [1001, { by: "peer-app", code: "closed", text: "why" }],
+    [1002, { by: "peer-stack", code: "websocket_1002", text: "why" }],
+    [1009, { by: "peer-stack", code: "websocket_1009", text: "why" }],
+    [4000, { by: "peer-app", code: "websocket_4000", text: "why" }],
+  ])("closed by the peer with %s", async (code, reason) => {
+    const { webSocket, accepted, far } = await webSockets();
+    const carrier = new WebSocketCarrier(accepted, {
+      clock: systemClock,
+      socket: far,
+      remote: "x",
+    });
+    const told = new Told(carrier);
+    webSocket.close(code, "why");
+    expect(await told.end()).toEqual(reason);
+  });
+
+  test("the reason is cut to what a close frame holds, at a whole character", async () => {
+    const { webSocket, accepted, far } = await webSockets();
+    const carrier = new WebSocketCarrier(accepted, {
+      clock: systemClock,
+      socket: far,
+      remote: "x",
+    });
+    new Told(carrier);
+    carrier.close({ by: "us", code: "protocol_error", text: "𝄞".repeat(100) });
+    const [code, text] = (await within(once(webSocket, "close"), { what: "the close" })) as [
+      number,
+      Buffer,
+    ];
+    expect(code).toBe(1002);
+    expect(String(text)).toBe("𝄞".repeat(30));
+  });
+
+  test("a message in many fragments, and pings, are taken", async () => {
+    const { webSocket, accepted, far } = await webSockets();
+    const told = new Told(
+      new WebSocketCarrier(accepted, { clock: systemClock, socket: far, remote: "x" }),
+    );
+    for (const part of ["one", "two"]) webSocket.send(Buffer.from(part), { fin: false });
+    webSocket.send(Buffer.from("three"), { fin: true });
+    webSocket.ping();
+    await waitUntil(() => told.signsOfLife === 1, { what: "the ping" });
+    expect(String(told.bytes)).toBe("onetwothree");
+  });
+
+  test("a frame that breaks the protocol is the peer's stack's fault", async () => {
+    const { accepted, near, far } = await webSockets();
+    const told = new Told(
+      new WebSocketCarrier(accepted, { clock: systemClock, socket: far, remote: "x" }),
+    );
+    // Not masked, as a client's frames must be.
+    near.write(Uint8Array.of(0x82, 0x01, 0x00));
+    expect(await told.end()).toMatchObject({ by: "peer-stack", code: "websocket_protocol" });
+  });
+});
+
+describe("two halves as a carrier", () => {
+  test("the end of what is read ends it, also what is written", async () => {
+    const [readable, writable] = [new PassThrough(), new PassThrough()];
+    const told = new Told(
+      new StreamCarrier({ readable, writable }, { clock: systemClock, kind: "stdio", remote: "x" }),
+    );
+    readable.end("last");
+    expect(await told.end()).toMatchObject({ by: "peer-app", code: "closed" });
+    expect(String(told.bytes)).toBe("last");
+    expect(writable.destroyed).toBe(true);
+  });
+
+  test("a broken pipe ends it", async () => {
+    const readable = new PassThrough();
+    const writable = new Duplex({
+      read: () => undefined,
+      write: (_chunk, _encoding, callback) =>
+        callback(Object.assign(new Error("gone"), { code: "EPIPE" })),
+    });
+    const carrier = new StreamCarrier(
+      { readable, writable },
+      { clock: systemClock, kind: "stdio", remote: "x" },
+    );
+    const told = new Told(carrier);
+    carrier.write([Buffer.from("x")]);
+    expect(await told.end()).toEqual({ by: "network", code: "epipe", text: "gone" });
+    expect(readable.destroyed).toBe(true);
+  });
+});
+
+describe("the binding to a channel", () => {
+  async function secured(version: "TLSv1.2" | "TLSv1.3"): Promise<[TLSSocket, TLSSocket]> {
+    const { cert, key } = await certificateFor("127.0.0.1");
+    const server = createTlsServer({ cert, key, maxVersion: version });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const near = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+    const [[far]] = (await Promise.all([
+      once(server, "secureConnection"),
+      once(near, "secureConnect"),
+    ])) as [[TLSSocket], unknown];
+    server.close();
+    for (const socket of [near, far]) opened.push({ close: () => void socket.destroy() });
+    return [near, far];
+  }
+
+  test("is the same at both ends of TLS 1.3, and another for each connection", async () => {
+    const [near, far] = await secured("TLSv1.3");
+    const [other] = await secured("TLSv1.3");
+    expect(channelBindingOf(near)).toHaveLength(32);
+    expect(channelBindingOf(near)).toEqual(channelBindingOf(far));
+    expect(channelBindingOf(near)).not.toEqual(channelBindingOf(other));
+    const ends = { readable: near, writable: near };
+    const carrier = new StreamCarrier(ends, { clock: systemClock, kind: "tls", remote: "x" });
+    expect(carrier.channelBinding()).toEqual(channelBindingOf(near));
+  });
+
+  test("there is none with TLS 1.2, without TLS, nor after its end", async () => {
+    const [old] = await secured("TLSv1.2");
+    expect(channelBindingOf(old)).toBeUndefined();
+    const { near } = await sockets();
+    expect(channelBindingOf(near)).toBeUndefined();
+    const [ended] = await secured("TLSv1.3");
+    ended.destroy();
+    expect(channelBindingOf(ended)).toBeUndefined();
+  });
+});
