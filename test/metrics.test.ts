@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { millis } from "@culvert/runtime";
 import { closedWithin, openLive, recovers, useEcho } from "./support/connections.ts";
 import { culvert } from "./support/culvert.ts";
+import { Nat } from "./support/nat.ts";
 import { freePort } from "./support/ports.ts";
 import { fetchMetrics, total, type MetricsPage } from "./support/prometheus.ts";
 import { makeCertificate, useSite } from "./support/public-entrance.ts";
@@ -49,6 +50,13 @@ it("every declared metric of all three daemons moves in a driven run, and none i
   await trial.edit("server", (config) => {
     config["expose"] = [{ name: "app.example.com", to: `127.0.0.1:${site.port}` }];
   });
+  const nat = await Nat.use(trial.relayPort);
+  nat.blocked = true;
+  for (const role of ["server", "client"] as const) {
+    await trial.edit(role, (config) => {
+      config["relay"] = { ...(config["relay"] as object), address: `127.0.0.1:${nat.port}` };
+    });
+  }
   const moved = new Map(roles.map((role) => [role, new Set<string>()]));
   const latest = new Map<string, MetricsPage>();
   const look = async (): Promise<void> => {
@@ -63,6 +71,15 @@ it("every declared metric of all three daemons moves in a driven run, and none i
   };
   await trial.start();
   await trial.attached();
+  await look();
+
+  // UDP passes from now on, and the sessions move to QUIC.
+  nat.blocked = false;
+  for (const role of ["server", "client"] as const) {
+    await waitUntil(`the ${role} moves`, () => trial.daemon(role).named("link.moved")[0], {
+      withinMs: 15_000,
+    });
+  }
   await look();
 
   // Connections that open, carry, end well, are refused, and are cut off from either side.

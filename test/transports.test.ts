@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { Child } from "./support/child.ts";
 import { openLive, recovers, useEcho } from "./support/connections.ts";
 import type { LogEvent } from "./support/daemon.ts";
+import { Nat } from "./support/nat.ts";
 import { useTwoNamespaces, type Namespace, type TwoNamespaces } from "./support/netns.ts";
 import { fetchMetrics, total } from "./support/prometheus.ts";
 import { freePort } from "./support/ports.ts";
@@ -113,6 +114,45 @@ describe.skipIf(notRoot("blocking UDP in a network namespace") || missing("ip", 
     });
   },
 );
+
+describe("where a NAT lets UDP out later", () => {
+  it("quiche: the session moves, an open connection goes on where it is, and new ones come by QUIC", async () => {
+    const trial = await useTrial();
+    await useEcho(trial);
+    const nat = await Nat.use(trial.relayPort);
+    nat.blocked = true;
+    for (const role of ["server", "client"] as const) {
+      await trial.edit(role, (config) => {
+        (config["relay"] as Config)["address"] = `127.0.0.1:${nat.port}`;
+      });
+    }
+    await trial.start();
+    await trial.attached();
+    expect(await carriers(trial)).toEqual([[byWebSocket], [byWebSocket]]);
+    const live = await openLive(trial.listenPort);
+    nat.blocked = false;
+    await waitUntil(
+      "both by QUIC",
+      async () => (await carriers(trial)).every((each) => each[0] === "quic/quiche"),
+      { withinMs: 20_000 },
+    );
+    const before = await receivedBytes(trial, "laptop", "quic/quiche");
+    await recovers(trial.listenPort);
+    expect(await receivedBytes(trial, "laptop", "quic/quiche")).toBeGreaterThan(before);
+    live.write("still there?");
+    await waitUntil("the echo", () => live.read() !== null);
+    const { link } = await trial.status("client");
+    expect(link).toMatchObject({
+      session: { transport: "quic/quiche" },
+      leaving: [{ transport: byWebSocket, openStreams: 1 }],
+    });
+    live.destroy();
+    await waitUntil("QUIC alone", async () => (await carriers(trial)).flat().length === 2, {
+      withinMs: 15_000,
+    });
+    await trial.quiet();
+  });
+});
 
 describe("WebSocket alone", () => {
   it("carries everything, and says so in status and metrics", async () => {

@@ -3,6 +3,8 @@ import { onTestFinished } from "vitest";
 
 /** A NAT for UDP: every inner address gets an outer port of its own, until {@link Nat.rebind} gives it another. */
 export class Nat {
+  /** Whether everything is dropped, as by a firewall that lets no UDP out. */
+  blocked = false;
   readonly #inner: Socket;
   readonly #relayPort: number;
   readonly #mappings = new Map<string, Socket>();
@@ -12,6 +14,7 @@ export class Nat {
     this.#inner = inner;
     this.#relayPort = relayPort;
     inner.on("message", (datagram, from) => {
+      if (this.blocked) return;
       this.#outer(from.address, from.port).send(datagram, this.#relayPort, "127.0.0.1");
     });
     inner.on("error", () => undefined);
