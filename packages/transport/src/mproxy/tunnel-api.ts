@@ -106,7 +106,8 @@ export interface Tunnel {
    */
   allowStreams(onConnection: ConnectionHandler, agreement?: TunnelAgreement): void;
   /**
-   * Opens a connection with `meta.id`; the caller owns it. `firstBytes` travel in the frame that opens it, before anything written.
+   * Opens a connection with `meta.id`; the caller owns it. `firstBytes` travel in the frame that opens it, before anything written; their memory
+   * belongs to the tunnel from then on.
    * @throws WireError where `meta` cannot stand in a header (comma, control character, longer than 255 bytes together), LimitError
    * `too_many_streams`, TransportError `connection_closed`.
    */

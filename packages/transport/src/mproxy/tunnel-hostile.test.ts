@@ -100,6 +100,42 @@ describe("a hostile peer of a tunnel", () => {
     await expectProtocolError(pair, /id/);
   });
 
+  it.each(["control", "end", "connection"])(
+    "opens a connection with %s as its service",
+    async (word) => {
+      const pair = tunnelAndPeer();
+      pair.peer.sendHeader(`culvert,d,1,0,connection,,,${word}`);
+      await expectProtocolError(pair, /not the name of a service/);
+      expect(pair.opened).toEqual([]);
+    },
+  );
+
+  it("opens connections by data with ids that leave no room for an answer", async () => {
+    const pair = tunnelAndPeer({ dialect: "telebit-device" });
+    const address = "a".repeat(240);
+    pair.peer.sendHeader(`IPv4,${address},1,1,x,,`);
+    pair.peer.sendBytes(Buffer.from("!"));
+    await expectProtocolError(pair, /at most 255/);
+    const relay = tunnelAndPeer({ dialect: "telebit-relay" });
+    relay.peer.sendHeader(`IPv4,${address},1,1,x,,`);
+    await expectProtocolError(relay, /at most 255/);
+  });
+
+  it("gives a reason for a reset that is meant for a terminal", async () => {
+    const { tunnel, peer, opened } = tunnelAndPeer();
+    peer.send("connection", diallerId(1));
+    const { stream } = await waitUntil(() => opened[0], { what: "a connection" });
+    const outcome = streamOutcome(stream);
+    const said = { message: "\u001b[2J" + "x".repeat(1_000), code: "\u001b[31m" };
+    peer.send("error", diallerId(1), JSON.stringify(said));
+    const { error } = await outcome;
+    expect(error).toMatchObject({ data: { code: "E_UNKNOWN_ERR" } });
+    // eslint-disable-next-line no-control-regex
+    expect(error?.message).not.toMatch(/[\x00-\x1f]/);
+    expect(error?.message.length).toBeLessThan(300);
+    tunnel.close({ by: "us", code: "done", text: "" });
+  });
+
   it.each(["data", "end", "error", "pause", "resume"] as const)(
     "sends %s for a connection that never was",
     async (kind) => {

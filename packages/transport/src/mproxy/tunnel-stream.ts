@@ -215,7 +215,8 @@ export class TunnelStream extends Duplex {
     this.#pending = [];
     this.#pendingBytes = 0;
     const clean = this.#peerGone || !this.#announced || (this.#endSent && this.#endReceived);
-    const reset = { message: error?.message ?? "", code: error === null ? "E_CLOSED" : "E_RESET" };
+    // Without its text, which may name addresses that are none of the peer's business.
+    const reset = { message: "", code: error === null ? "E_CLOSED" : "E_RESET" };
     this.#owner.released(this, clean ? undefined : reset);
     done(error);
   }

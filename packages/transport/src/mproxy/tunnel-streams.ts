@@ -1,6 +1,8 @@
 import { LimitError, TransportError, WireError } from "@culvert/runtime";
 import {
   connectionKey,
+  mproxyDefaults,
+  quoteText,
   type ConnectionError,
   type ConnectionId,
   type MproxyFrame,
@@ -166,6 +168,7 @@ export class TunnelStreams implements FrameSink {
       ?.receiveReset(resetError(id, { message: "opened anew", code: "E_REPLACED" }));
     const { service = "", servicePort = "", name = "" } = frame;
     const meta: ConnectionMeta = { id, service, servicePort, name };
+    this.#mustBeAnswerable(meta);
     if (this.#open.size - this.#ours.size >= settings.maxStreams) {
       this.drops.too_many_streams += 1;
       writer.reset(meta, { message: "too many connections", code: "E_TOO_MANY" });
@@ -175,6 +178,13 @@ export class TunnelStreams implements FrameSink {
     const stream = this.#create(meta, true);
     this.#onConnection?.(meta, stream);
     return stream;
+  }
+
+  /** What we will say on the connection must fit into headers, or the peer asks for what cannot be. @throws WireError */
+  #mustBeAnswerable(meta: ConnectionMeta): void {
+    frameHeader("data", meta, this.#deps.settings.frameBytes);
+    frameHeader("resume", meta, mproxyDefaults.maxNumberBytes);
+    frameHeader("error", meta, mproxyDefaults.maxErrorBytes);
   }
 
   #strayData(frame: MproxyFrame): TunnelStream | undefined {
@@ -246,6 +256,10 @@ export class TunnelStreams implements FrameSink {
 }
 
 function resetError({ port }: ConnectionId, { message, code }: ConnectionError): TransportError {
-  const text = `the peer reset connection ${port}${message === "" ? "" : `: ${message}`}`;
-  return new TransportError("stream_reset", text, { data: { code } });
+  const why = message === "" ? "" : `: ${quoteText(message, maxShownLength)}`;
+  const known = /^[A-Za-z0-9_]{1,40}$/.test(code) ? code : "E_UNKNOWN_ERR";
+  const text = `the peer reset connection ${port}${why}`;
+  return new TransportError("stream_reset", text, { data: { code: known } });
 }
+
+const maxShownLength = 200;

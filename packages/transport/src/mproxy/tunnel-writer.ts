@@ -23,6 +23,8 @@ export interface WriterCounts {
 export interface WriterHooks {
   /** Something was handed to the carrier. */
   wrote(): void;
+  /** A frame could not be made. */
+  failed(error: unknown): void;
   /** A peer that does not read makes us owe it more than `maxOwedBytes`. */
   overOwed(): void;
 }
@@ -126,7 +128,12 @@ export class TunnelWriter {
   }
 
   #pump(): void {
-    while (!this.#over && this.#round());
+    try {
+      while (!this.#over && this.#round());
+    } catch (error) {
+      // A frame that cannot be is a defect of ours; it costs the tunnel, and never the process.
+      this.#hooks.failed(error);
+    }
   }
 
   /** Fills the carrier once; returns whether there was anything. */

@@ -64,6 +64,7 @@ export class MproxyTunnel implements Tunnel {
     this.#ours = rules.ours;
     this.#writer = new TunnelWriter(carrier, this.#settings, {
       wrote: () => this.#liveness?.sent(),
+      failed: (error) => this.#fail("internal_error", errorText(error)),
       overOwed: () => this.#fail("owed_limit", "the peer makes us answer and does not read"),
     });
     this.#streams = new TunnelStreams({
