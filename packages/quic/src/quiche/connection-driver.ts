@@ -23,6 +23,7 @@ import { readNetworkError } from "./network-errors.ts";
 import { ownIdBytes } from "./packet-header.ts";
 import type { PeerPaths } from "./peer-paths.ts";
 import { provePeer } from "./prove-peer.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 import { RefusalCheck } from "./refusal-check.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
 import { largestCongestionWindow, staysOnMachine } from "./transport-config.ts";
@@ -35,6 +36,7 @@ export interface DriverDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: TurnScheduler;
+  readonly readBuffer: ReadBuffer;
   readonly socket: UdpSocket;
   readonly link: GuardedConnection;
   readonly paths: PeerPaths;
@@ -98,6 +100,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#state = { phase: "handshaking", deadlineMs: nowMs + options.settings.handshakeTimeout };
     this.streams = new ConnectionStreams({
       link: deps.link,
+      readBuffer: deps.readBuffer,
       isServer: options.isServer,
       settings: options.settings,
       schedule: () => this.#schedule(),
@@ -199,16 +202,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   stats(): QuicConnectionStats {
     const openStreams = this.streams.openCount;
     if (this.#finalStats !== undefined) return { ...this.#finalStats, openStreams };
-    const stats = this.#deps.link.stats();
-    return {
-      sentBytes: stats?.sentBytes ?? 0,
-      receivedBytes: stats?.recvBytes ?? 0,
-      sentDatagrams: stats?.sent ?? 0,
-      receivedDatagrams: stats?.recv ?? 0,
-      lostDatagrams: stats?.lost ?? 0,
-      rttMs: this.#deps.link.activePath()?.rttMs ?? 0,
-      openStreams,
-    };
+    return { ...this.#deps.link.traffic(), openStreams };
   }
 
   #shakeHands(deadlineMs: number, nowMs: number): void {

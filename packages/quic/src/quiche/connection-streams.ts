@@ -5,6 +5,7 @@ import { connectionClosedError } from "./close-reasons.ts";
 import { Delivery } from "./delivery.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { QuicheStream, type StreamOwner } from "./quiche-stream.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 import { SendWindow } from "./send-window.ts";
 import { StreamEnds } from "./stream-ends.ts";
 import { StreamRemains } from "./stream-remains.ts";
@@ -12,6 +13,7 @@ import { StreamRemains } from "./stream-remains.ts";
 /** What the streams of a connection need of it. */
 export interface StreamsDeps {
   readonly link: GuardedConnection;
+  readonly readBuffer: ReadBuffer;
   readonly isServer: boolean;
   readonly settings: QuicSettings;
   /** Asks for a turn of the connection. */
@@ -28,6 +30,7 @@ export class ConnectionStreams implements StreamOwner {
   readonly delivery: Delivery;
   readonly #link: GuardedConnection;
   readonly #settings: QuicSettings;
+  readonly #readBuffer: ReadBuffer;
   readonly #schedule: () => void;
   readonly #open = new Map<number, QuicheStream>();
   readonly #remains: StreamRemains;
@@ -51,6 +54,7 @@ export class ConnectionStreams implements StreamOwner {
   constructor(deps: StreamsDeps) {
     this.#link = deps.link;
     this.#settings = deps.settings;
+    this.#readBuffer = deps.readBuffer;
     this.#schedule = deps.schedule;
     this.#nextId = deps.isServer ? 1 : 0;
     this.#remains = new StreamRemains(deps.link);
@@ -199,7 +203,7 @@ export class ConnectionStreams implements StreamOwner {
       if (reason.by === "us") {
         stream.destroy(error);
       } else {
-        stream.drain(this.#link, scratch);
+        stream.drain(this.#link, this.#readBuffer);
         stream.loseConnection(error);
       }
     }
@@ -217,7 +221,7 @@ export class ConnectionStreams implements StreamOwner {
   wantsToReceive(stream: QuicheStream): void {
     // There are no turns any more, but quiche still has what arrived.
     if (this.#over) {
-      stream.drain(this.#link, scratch);
+      stream.drain(this.#link, this.#readBuffer);
       return;
     }
     if (this.#aside.delete(stream)) this.#link.setAside(stream.streamId, false);
@@ -253,7 +257,7 @@ export class ConnectionStreams implements StreamOwner {
   readonly #visit = (streamId: number): boolean => {
     const stream = this.#open.get(streamId) ?? this.#accept(streamId);
     if (stream?.stalled !== true) {
-      stream?.drain(this.#link, scratch);
+      stream?.drain(this.#link, this.#readBuffer);
       return true;
     }
     if (this.#aside.has(stream)) return false;
@@ -307,8 +311,6 @@ export class ConnectionStreams implements StreamOwner {
 }
 
 const noBytes = new Uint8Array(0);
-/** Every read goes through this; what is passed on is a copy. Its size is what a reader that stops may hold outside quiche. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 /** Bytes one stream sends before the next one has its turn. */
 const quantumBytes = 64 * 1024;
 /** Streams tried for sending in one turn, so that thousands of held-up ones do not hold up the event loop. */

@@ -157,8 +157,11 @@ test("streams that nobody reads cost the others nothing, and their resets are no
   }
   const pair = await streamPair(client, server);
   const mebibytes = 32;
-  const cost = await costOf(server, mebibytes, () => transfer(pair, mebibytes * mebibyte));
-  expect(cost.nativeCalls).toBeLessThan(5 * 65);
+  const startMs = systemClock.now();
+  const cost = await costOf(server, 1, () => transfer(pair, mebibytes * mebibyte));
+  // Ten times a second some of them are looked at, however fast the transfer is.
+  const sweeps = 1 + (systemClock.now() - startMs) / 100;
+  expect(cost.nativeCalls).toBeLessThan(mebibytes * 5 * 65 + sweeps * 1_100);
   for (const stream of near) stream.destroy();
   await waitUntil(() => far.every((stream) => stream.destroyed), { what: "all resets" });
 });

@@ -2,6 +2,7 @@ import type { Clock, Random } from "@culvert/runtime";
 import type { Identity, TlsCertificate } from "@culvert/identity";
 import type { QuicSettings } from "../settings.ts";
 import type { QuicheBinding } from "./binding.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 import type { TurnScheduler } from "./turn-scheduler.ts";
 import type { UdpSocket } from "./udp-socket.ts";
 
@@ -11,6 +12,7 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: TurnScheduler;
+  readonly readBuffer: ReadBuffer;
   /** The certificate of an identity; made once. */
   certificateOf(identity: Identity): Promise<TlsCertificate>;
   /** Warns that quiche failed in a way no peer should be able to cause. */

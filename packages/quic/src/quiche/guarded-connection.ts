@@ -1,5 +1,6 @@
 import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
 import { millis, type Millis } from "@culvert/runtime";
+import type { QuicConnectionStats } from "../engine.ts";
 import type { NativeConnection } from "./binding.ts";
 import { driverCounts } from "./driver-counts.ts";
 import { quicheFault, type QuicheFault } from "./errors.ts";
@@ -258,6 +259,19 @@ export class GuardedConnection {
 
   stats(): Stats | undefined {
     return this.#ask((native) => native.stats(), undefined);
+  }
+
+  /** What has passed, as callers of the engine see it. */
+  traffic(): Omit<QuicConnectionStats, "openStreams"> {
+    const stats = this.stats();
+    return {
+      sentBytes: stats?.sentBytes ?? 0,
+      receivedBytes: stats?.recvBytes ?? 0,
+      sentDatagrams: stats?.sent ?? 0,
+      receivedDatagrams: stats?.recv ?? 0,
+      lostDatagrams: stats?.lost ?? 0,
+      rttMs: this.activePath()?.rttMs ?? 0,
+    };
   }
 
   activePath(): ActivePath | undefined {

@@ -13,6 +13,7 @@ import {
 } from "../index.ts";
 import { loadQuicheBinding } from "./binding.ts";
 import { QuicheListener } from "./listener.ts";
+import { ReadBuffer } from "./read-buffer.ts";
 import { ResetTokens } from "./reset-tokens.ts";
 import { createTransportConfig } from "./transport-config.ts";
 import { TurnScheduler } from "./turn-scheduler.ts";
@@ -164,6 +165,7 @@ test("the operator is told, once, that datagrams are too large for the kernel", 
       config,
       socket,
       scheduler: new TurnScheduler(),
+      readBuffer: new ReadBuffer(),
       certificateOf: () => Promise.resolve(certificate),
       warnOfFault: () => undefined,
       warnOfSize: (bytes) => told.push(bytes),

@@ -18,6 +18,7 @@ import { loadQuicheBinding } from "./binding.ts";
 import { dialQuiche } from "./dialer.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { QuicheListener } from "./listener.ts";
+import { ReadBuffer } from "./read-buffer.ts";
 import { createTransportConfig } from "./transport-config.ts";
 import { TurnScheduler } from "./turn-scheduler.ts";
 import { bufferWarning } from "./udp-buffers.ts";
@@ -79,6 +80,7 @@ class QuicheEngine implements QuicEngine {
       clock: this.#deps.clock,
       random: this.#deps.random,
       scheduler: this.#scheduler,
+      readBuffer: new ReadBuffer(),
       certificateOf: (identity) => this.#certificateOf(identity),
       warnOfFault: (text) => this.#deps.warn({ code: "engine_fault", text, data: {} }),
       warnOfSize: (datagramBytes) =>

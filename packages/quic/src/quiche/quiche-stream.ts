@@ -2,6 +2,7 @@ import { Duplex } from "node:stream";
 import { sharesNoMemory, TransportError } from "@culvert/runtime";
 import type { PeerReset, QuicStream } from "../engine.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 import type { SendWindow } from "./send-window.ts";
 
 /** What a {@link QuicheStream} needs of its connection. */
@@ -163,11 +164,12 @@ export class QuicheStream extends Duplex implements QuicStream {
     return true;
   }
 
-  /** Passes on what quiche has, as far as Node wants it, and learns of a reset in any case; `scratch` is overwritten. */
-  drain(link: GuardedConnection, scratch: Buffer): void {
+  /** Passes on what quiche has, as far as Node wants it, and learns of a reset in any case. */
+  drain(link: GuardedConnection, buffer: ReadBuffer): void {
     while (!this.#receivingOver) {
+      const { space } = buffer;
       // A read of nothing takes nothing, but tells of a reset.
-      const got = link.streamReceive(this.streamId, this.#wanted ? scratch : noBytes);
+      const got = link.streamReceive(this.streamId, this.#wanted ? space : noBytes);
       if (got === null) {
         this.#unread = false;
         return;
@@ -178,17 +180,17 @@ export class QuicheStream extends Duplex implements QuicStream {
       }
       const [length, fin] = got;
       // An end that is left in quiche would keep the stream there.
-      if (fin && length === 0) link.streamReceive(this.streamId, scratch);
+      if (fin && length === 0) link.streamReceive(this.streamId, space);
       if (fin) this.#receivingOver = true;
       this.#unread = !fin;
       if (length > 0) {
         link.counts.chunks += 1;
         // Cleared first: push may call _read, whose wish must not be overwritten.
         this.#wanted = false;
-        if (this.push(copyOf(scratch, length))) this.#wanted = true;
+        if (this.push(buffer.take(length))) this.#wanted = true;
       }
       if (fin && !this.destroyed) this.push(null);
-      if (length === scratch.length || fin) continue;
+      if (length === space.length || fin) continue;
       // quiche gave all it had, unless nothing was asked for.
       if (length > 0) this.#unread = false;
       return;
@@ -330,12 +332,6 @@ export class QuicheStream extends Duplex implements QuicStream {
     const received = this.#receivingAborted || this.readableEnded;
     if (sent && received && !this.destroyed) this.destroy();
   }
-}
-
-function copyOf(scratch: Buffer, length: number): Buffer {
-  const copy = Buffer.allocUnsafe(length);
-  scratch.copy(copy, 0, 0, length);
-  return copy;
 }
 
 /** Enough for a writer of 64 KiB chunks to run on while quiche takes some; used only as far as it is filled. */

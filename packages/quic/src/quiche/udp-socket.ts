@@ -1,8 +1,14 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { errorText, millis, systemCode, TransportError, type Clock } from "@culvert/runtime";
+import {
+  errorText,
+  millis,
+  releaseBuffer,
+  systemCode,
+  TransportError,
+  type Clock,
+} from "@culvert/runtime";
 import type { UdpAddress } from "../engine.ts";
-import { releaseBuffer } from "./release-buffer.ts";
 
 /** How to open a {@link UdpSocket}. */
 export interface UdpSocketOptions {
