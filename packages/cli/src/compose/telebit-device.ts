@@ -10,7 +10,8 @@ import {
   type EndServerMetrics,
 } from "@culvert/end-server-proxy";
 import { readPrivateFile } from "@culvert/identity";
-import { ConfigError, errorText } from "@culvert/runtime";
+import { ConfigError, errorText, millis } from "@culvert/runtime";
+import { rateLimited } from "@culvert/telemetry";
 import { dialTimeoutDefault } from "@culvert/transport";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { exposeRules, serviceTarget } from "../expose/expose-rules.ts";
@@ -22,9 +23,11 @@ import { exposeRules, serviceTarget } from "../expose/expose-rules.ts";
 export function buildTelebitDevice(
   config: ServerConfig,
   telebit: TelebitDeviceConfig,
-  { clock, random, log, registry }: DaemonContext,
+  { clock, random, log: fullLog, registry }: DaemonContext,
   metrics: EndServerMetrics,
 ): TelebitDevice {
+  // Strangers can provoke any number of warnings.
+  const log = rateLimited(fullLog, clock, warningRate);
   const { protocol, address } = telebit.relay;
   const { connectTimeout, services, reconnect } = config;
   const ssh = telebit.ssh === undefined ? undefined : serviceTarget(telebit.ssh, services);
@@ -59,6 +62,8 @@ export function buildTelebitDevice(
     },
   );
 }
+
+const warningRate = { burst: 20, interval: millis(10_000) };
 
 /** One token a line. */
 async function readTokens(file: string): Promise<readonly string[]> {

@@ -266,6 +266,14 @@ describe("an exposed name", () => {
     },
   );
 
+  it("does not wait for ever for a client that does not end its side of a page", async () => {
+    const { visit } = desk(rule(await nowhere()));
+    const { visitor, served } = visit(http);
+    visitor.write(get);
+    expect(await within(textOf(visitor), { what: "the page" })).toContain("502");
+    await within(served, { what: "the end", limitMs: 8_000 });
+  }, 10_000);
+
   it("passes TLS on as it is, behind a PROXY header where asked", async () => {
     const bytes: Buffer[] = [];
     const site = await listen(

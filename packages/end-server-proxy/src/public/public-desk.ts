@@ -129,7 +129,9 @@ export class PublicDesk {
     const patience = offer.service === "tcp" ? serverSpeaksFirst : clientSpeaks;
     const first = await sniff(plain, { clock, patience, signal });
     if (first === undefined && offer.service !== "tcp") {
-      throw refused("the client said nothing");
+      // As browsers do that connect ahead of need: nobody's fault.
+      plain.destroy();
+      return { ...progress, failure: undefined };
     }
     if (first === "ssh" && rule.ssh !== undefined) {
       return this.#join(
@@ -150,7 +152,7 @@ export class PublicDesk {
       if (first !== "http") throw error;
       observer?.unreachable(offer, errorText(error));
       this.#warn(visit, error);
-      return await answered(plain, offer, rule, progress);
+      return await answered(clock, plain, { offer, rule }, progress);
     }
     return this.#join(visit, plain, target, shownAs(first), progress);
   }
@@ -291,16 +293,20 @@ function shownAs(first: FirstBytes | undefined): PublicConnectionEnd["protocol"]
   return first ?? "other";
 }
 
-/** The page that says what is missing; resolves when it has been read. */
+/** The page that says what is missing; resolves when it has been read, or the client had time to. */
 function answered(
+  clock: Clock,
   plain: ByteStream,
-  { name, servicePort }: PublicOffer,
-  { to }: ExposeRule,
+  { offer, rule }: Pick<Visit, "offer" | "rule">,
   progress: SpliceProgress,
 ): Promise<SpliceResult> {
   return new Promise((resolve) => {
-    plain.once("close", () => resolve({ ...progress, failure: undefined }));
-    answerBadGateway(plain, name === "" ? `port ${servicePort}` : name, formatServiceTarget(to));
+    const timer = clock.setTimer(pageLimit, () => plain.destroy());
+    plain.once("close", () => {
+      timer.cancel();
+      resolve({ ...progress, failure: undefined });
+    });
+    answerBadGateway(plain, exposeLabel(whatOf(offer)), formatServiceTarget(rule.to));
   });
 }
 
@@ -309,6 +315,8 @@ function refused(text: string): ExitError {
 }
 
 const handshakeLimit = millis(10_000);
+/** How long a client may take to read a page of ours and to end its side. */
+const pageLimit = millis(5_000);
 /** How long a client at a port may be silent before it is taken for one that waits for the server's first word. */
 const serverSpeaksFirst = millis(350);
 /** How long a client at a name may be silent, as browsers are that connect ahead of need. */
