@@ -51,4 +51,5 @@ export {
   type TelebitOptions,
 } from "./telebit/telebit-options.ts";
 export { TelebitRelay, type TelebitRelayDeps } from "./telebit/telebit-relay.ts";
+export type { TelebitDeviceStatus } from "./telebit/telebit-session.ts";
 export { startRelayWeb, type RelayWeb, type RelayWebDeps } from "./web/relay-web.ts";

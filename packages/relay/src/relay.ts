@@ -157,6 +157,7 @@ export class Relay {
       connections: this.#connections,
       draining: this.#draining,
       bytes: this.#bytes(),
+      devices: this.#web?.telebit?.status(),
     });
   }
 

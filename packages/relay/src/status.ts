@@ -2,6 +2,7 @@ import type { Millis } from "@culvert/runtime";
 import type { SessionListener } from "@culvert/transport";
 import type { ConnectionTable } from "./connection-table.ts";
 import type { Directory } from "./directory.ts";
+import type { TelebitDeviceStatus } from "./telebit/telebit-session.ts";
 
 /** What `culvert status` shows of a relay; plain JSON. */
 export interface RelayStatus {
@@ -10,6 +11,8 @@ export interface RelayStatus {
   readonly listen: readonly string[];
   readonly peers: readonly PeerStatus[];
   readonly connections: readonly ConnectionStatus[];
+  /** Telebit devices that hold a token; absent where the relay serves none. */
+  readonly devices?: readonly TelebitDeviceStatus[];
   /** Bytes relayed since the start. */
   readonly bytes: { readonly clientToServer: number; readonly serverToClient: number };
 }
@@ -58,8 +61,9 @@ export function relayStatus(parts: {
   readonly connections: ConnectionTable;
   readonly draining: boolean;
   readonly bytes: RelayStatus["bytes"];
+  readonly devices: readonly TelebitDeviceStatus[] | undefined;
 }): RelayStatus {
-  const { now, listeners, directory, connections, draining, bytes } = parts;
+  const { now, listeners, directory, connections, draining, bytes, devices } = parts;
   return {
     role: "relay",
     draining,
@@ -79,6 +83,7 @@ export function relayStatus(parts: {
         ...attached.session.stats(),
       })),
     })),
+    ...(devices === undefined ? {} : { devices }),
     connections: [...connections.list()].map((connection) => ({
       trace: connection.traceId,
       client: connection.client,

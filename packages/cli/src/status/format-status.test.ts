@@ -52,11 +52,25 @@ test("a relay's peers and connections, with all four identifiers, bytes and age"
         ageMs: 90_000,
       },
     ],
+    devices: [
+      {
+        remote: "192.0.2.9:41000",
+        names: ["a.example.com", "b.example.com"],
+        ports: [20_000],
+        connections: 3,
+        ageMs: 5_000,
+        sentBytes: 2_048,
+        receivedBytes: 4_096,
+      },
+    ],
     bytes: { clientToServer: 1, serverToClient: 2 },
   };
   const text = formatStatus({ ...status, process: daemon });
   expect(text).toMatch(/^relay, culvert\/1\.0\.0, process 7, up 1\.02m, draining\n/);
   expect(text).toContain("listens on udp 127.0.0.1:30380");
+  expect(text).toMatch(
+    /192\.0\.2\.9:41000 +│ a\.example\.com, b\.example\.com +│ 20000 +│ 3 +│ 4 KiB +│ 2 KiB +│ 5s/,
+  );
   expect(text).toMatch(
     /lan-box │ server │ 192\.0\.2\.7:4000 │ quic\/quinn {16}│ ssh, vnc │ 12ms │ 5s/,
   );

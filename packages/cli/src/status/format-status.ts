@@ -29,6 +29,11 @@ export function formatStatus(status: unknown): string {
       ["target"],
       list(root["allows"]).map((rule) => [text(rule)]),
     ),
+    table(
+      "Telebit devices",
+      ["from", "names", "ports", "open", "up", "down", "age"],
+      devices(root),
+    ),
     table("Exposed", ["what", "to", "tls", "state", "public at"], exposes(root)),
     table(
       `Connections: ${list(root["connections"]).length}`,
@@ -70,6 +75,29 @@ function exposes(root: Part): string[][] {
     const { expose, to, tls, state, text: why, url } = part(value);
     const where = text(url) === "" ? text(why) : text(url);
     return [text(expose), text(to), text(tls), text(state), where];
+  });
+}
+
+function devices(root: Part): string[][] {
+  return list(root["devices"]).map((value) => {
+    const {
+      remote,
+      names,
+      ports,
+      connections: open,
+      receivedBytes,
+      sentBytes,
+      ageMs,
+    } = part(value);
+    return [
+      text(remote),
+      list(names).map(text).join(", "),
+      list(ports).map(text).join(", "),
+      text(open),
+      size(receivedBytes),
+      size(sentBytes),
+      age(ageMs),
+    ];
   });
 }
 

@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { readPrivateFile, writePrivateFile } from "@culvert/identity";
-import { ConfigError, type Random } from "@culvert/runtime";
+import { ConfigError, systemCode, type Random } from "@culvert/runtime";
 
 /**
  * Reads the secret that HS256 tokens are signed with: one line of text in a file that only its owner may read. The bytes of the line
@@ -8,7 +8,7 @@ import { ConfigError, type Random } from "@culvert/runtime";
  * @throws ConfigError `unreadable_file`, `key_file_permissions`, or `bad_key` if it is too short to withstand guessing.
  */
 export async function loadSecretFile(path: string): Promise<KeyObject> {
-  const content = await readPrivateFile(path, "secret file");
+  const content = await readSecret(path);
   try {
     const line = content.toString("latin1").trim();
     if (line.length < minSecretBytes || /\s/.test(line)) {
@@ -21,6 +21,16 @@ export async function loadSecretFile(path: string): Promise<KeyObject> {
     return createSecretKey(Buffer.from(line, "latin1"));
   } finally {
     content.fill(0);
+  }
+}
+
+async function readSecret(path: string): Promise<Buffer> {
+  try {
+    return await readPrivateFile(path, "secret file");
+  } catch (error) {
+    if (!(error instanceof ConfigError) || systemCode(error.cause) !== "ENOENT") throw error;
+    const text = `${error.message}; culvert token makes it together with the first token`;
+    throw new ConfigError("unreadable_file", text, { data: error.data, cause: error });
   }
 }
 

@@ -9,7 +9,7 @@ export interface TelebitLimits extends ControlLimits {
   readonly devices: number;
   /** Devices without a good token yet. */
   readonly strangers: number;
-  /** The same, of one address. */
+  /** The same, of one address; an IPv6 address counts by its /64. */
   readonly strangersPerAddress: number;
   /** Public connections of one device. */
   readonly connectionsPerDevice: number;
@@ -29,8 +29,9 @@ export const telebitLimitDefaults: TelebitLimits = {
   pending: 16,
   nonsense: 32,
   devices: 1_000,
-  strangers: 128,
-  strangersPerAddress: 16,
+  // Real devices give up for good where they are refused, and many come at once from behind one NAT when a relay has restarted.
+  strangers: 512,
+  strangersPerAddress: 128,
   connectionsPerDevice: 2_000,
   // Below the command time-out, so that the device that asks gets its answer.
   probeTimeout: millis(5_000),

@@ -9,6 +9,7 @@ import {
   type TunnelDropReason,
 } from "@culvert/transport";
 import { WebSocketServer, type WebSocket } from "ws";
+import { addressKey } from "../web/admission.ts";
 import type { NameTable } from "../web/name-table.ts";
 import type { PortTable } from "../web/port-table.ts";
 import type { PageHandler, UpgradeHandler } from "../web/upgrade-handler.ts";
@@ -17,7 +18,7 @@ import type { GrantTables } from "./grant-desk.ts";
 import type { DeviceRefusal, TelebitMetrics } from "./metrics.ts";
 import { tokenOfRequest } from "./request-token.ts";
 import { maxMessageBytes, telebitTunnelSettings, type TelebitOptions } from "./telebit-options.ts";
-import { TelebitSession } from "./telebit-session.ts";
+import { TelebitSession, type TelebitDeviceStatus } from "./telebit-session.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
 /** What a {@link TelebitRelay} is made from. */
@@ -46,7 +47,7 @@ export class TelebitRelay {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
   });
-  /** Every device, and the address it came from. */
+  /** Every device, and by what its address is counted. */
   readonly #sessions = new Map<TelebitSession, string>();
   readonly #drops: Record<TunnelDropReason, number> = {
     late_frame: 0,
@@ -80,9 +81,11 @@ export class TelebitRelay {
     });
   }
 
-  /** The devices, for status. */
-  *list(): Iterable<TelebitSession> {
-    yield* this.#sessions.keys();
+  /** The devices that hold a token, for status. */
+  status(): readonly TelebitDeviceStatus[] {
+    return [...this.#sessions.keys()]
+      .filter((session) => session.authorised)
+      .map((session) => session.status());
   }
 
   /** Lets no more devices in. Those that are there stay. */
@@ -100,7 +103,7 @@ export class TelebitRelay {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const address = request.socket.remoteAddress ?? "unknown";
-    const refusal = this.#refusal(address);
+    const refusal = this.#refusal(addressKey(address));
     if (refusal !== undefined) {
       this.#deps.metrics.refused.inc({ reason: refusal });
       this.#log.warn("relay.telebit.refused", { address, cause: refusal });
@@ -144,7 +147,7 @@ export class TelebitRelay {
       },
       this.#options,
     );
-    this.#sessions.set(session, address);
+    this.#sessions.set(session, addressKey(address));
     void session.released.then(() => {
       this.#sessions.delete(session);
       addDrops(this.#drops, session.drops);
@@ -152,16 +155,16 @@ export class TelebitRelay {
     session.start(tokenOfRequest(request));
   }
 
-  #refusal(address: string): DeviceRefusal | undefined {
+  #refusal(from: string): DeviceRefusal | undefined {
     const { devices, strangers, strangersPerAddress } = this.#options.limits;
     if (this.#draining) return "draining";
     if (this.#sessions.size >= devices) return "devices";
     let waiting = 0;
     let waitingThere = 0;
-    for (const [session, from] of this.#sessions) {
+    for (const [session, key] of this.#sessions) {
       if (session.authorised) continue;
       waiting += 1;
-      if (from === address) waitingThere += 1;
+      if (key === from) waitingThere += 1;
     }
     if (waitingThere >= strangersPerAddress) return "strangersPerAddress";
     return waiting >= strangers ? "strangers" : undefined;

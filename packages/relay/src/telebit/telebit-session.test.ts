@@ -124,6 +124,12 @@ describe("a session of a Telebit device", () => {
     ]);
     expect([...open]).toEqual([20_000]);
     expect(session.authorised).toBe(true);
+    expect(session.status()).toMatchObject({
+      remote: "memory:left",
+      names: ["a.example.com"],
+      ports: [20_000],
+      connections: 0,
+    });
     theirs.cut();
     await clock.advance(0);
     await session.released;

@@ -6,6 +6,7 @@ import {
   withDeadline,
   type Clock,
   type CloseReason,
+  type Millis,
   type Timer,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
@@ -31,6 +32,17 @@ export interface TelebitSessionDeps {
   readonly ping: () => Promise<void>;
 }
 
+/** One connected Telebit device, as `culvert status` shows it; plain JSON. */
+export interface TelebitDeviceStatus {
+  readonly remote: string;
+  readonly names: readonly string[];
+  readonly ports: readonly number[];
+  readonly connections: number;
+  readonly ageMs: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
 /** One Telebit device that is connected: drives its control channel, and keeps what it is granted in the tables. */
 export class TelebitSession {
   readonly device: TelebitDevice;
@@ -41,6 +53,7 @@ export class TelebitSession {
   readonly #channel: ControlChannel;
   readonly #grants = new Map<number, Grant>();
   #timer: Timer | undefined;
+  readonly #openedAt: Millis;
   #streamsAllowed = false;
   #over = false;
 
@@ -49,6 +62,7 @@ export class TelebitSession {
     this.#options = options;
     const { clock, tunnel, metrics } = deps;
     const { limits, publicHost } = options;
+    this.#openedAt = clock.now();
     this.#channel = new ControlChannel({ limits, portHost: publicHost, digest }, clock.now());
     this.device = new TelebitDevice(`telebit ${tunnel.remote}`, {
       clock,
@@ -64,9 +78,20 @@ export class TelebitSession {
     return this.#channel.authorised && !this.#over;
   }
 
-  /** What it is granted now. */
-  get scopes(): readonly TelebitScope[] {
-    return [...this.#grants.values()].map(({ scope }) => scope);
+  /** A picture of it. */
+  status(): TelebitDeviceStatus {
+    const { clock, tunnel } = this.#deps;
+    const { sentBytes, receivedBytes } = tunnel.stats();
+    const scopes = this.#scopes();
+    return {
+      remote: tunnel.remote,
+      names: [...new Set(scopes.flatMap(({ domains }) => domains))],
+      ports: [...new Set(scopes.flatMap(({ ports }) => ports))],
+      connections: this.device.connections,
+      ageMs: Math.round(clock.now() - this.#openedAt),
+      sentBytes,
+      receivedBytes,
+    };
   }
 
   /** What it sent that was thrown away, by reason. */
@@ -77,7 +102,8 @@ export class TelebitSession {
   /** Begins, with the token the device came with, if any. Called once. */
   start(token: string | undefined): void {
     const { clock, log, tunnel } = this.#deps;
-    log.info("relay.telebit.opened", { withToken: token !== undefined });
+    // Whoever can reach the relay can open one: what is on record begins with the grant.
+    log.debug("relay.telebit.opened", { withToken: token !== undefined });
     tunnel.control.on((message) => {
       this.#run(this.#channel.handleMessage(clock.now(), message));
     });
@@ -170,6 +196,10 @@ export class TelebitSession {
     this.#run(this.#channel.handleApplied(clock.now(), ref, undefined));
   }
 
+  #scopes(): readonly TelebitScope[] {
+    return [...this.#grants.values()].map(({ scope }) => scope);
+  }
+
   #serve(tunnel: Tunnel): void {
     if (!this.#streamsAllowed) {
       this.#streamsAllowed = true;
@@ -188,7 +218,7 @@ export class TelebitSession {
     const outcome = await grant.applied;
     if (outcome.kind === "refused") return;
     await outcome.revoke().catch(() => undefined);
-    this.device.closeUncovered(this.scopes);
+    this.device.closeUncovered(this.#scopes());
     const { domains, ports } = grant.scope;
     this.#deps.log.info("relay.telebit.revoked", { domains, ports });
   }
@@ -200,10 +230,11 @@ export class TelebitSession {
     this.#timer?.cancel();
     await Promise.all([...this.#grants.keys()].map((ref) => this.#revoke(ref)));
     metrics.closed.inc({ by: reason.by });
-    log.info("relay.telebit.closed", {
+    log[this.#streamsAllowed ? "info" : "debug"]("relay.telebit.closed", {
       code: reason.code,
       reason: formatCloseReason(reason),
       helloUnanswered: this.#channel.helloUnanswered,
+      durationMs: Math.round(this.#deps.clock.now() - this.#openedAt),
     });
   }
 }

@@ -279,6 +279,11 @@ describe("the secret's file", () => {
     expect((await loadSecretFile(path)).equals(secret)).toBe(true);
   });
 
+  it("is missed in words that say who makes it", async () => {
+    const path = join(await folder(), "secret");
+    await expect(loadSecretFile(path)).rejects.toThrow(/no such file; culvert token makes it/);
+  });
+
   it("is refused where it is short, several lines, or open to others", async () => {
     const path = join(await folder(), "secret");
     for (const text of ["", "short\n", `${"a".repeat(40)}\n${"b".repeat(40)}\n`]) {
