@@ -20,6 +20,12 @@ export class TunnelPings {
     return this.#rttMs;
   }
 
+  /** Gives a sign of life, and asks for one unless many answers are outstanding already. */
+  keepAlive(): void {
+    if (this.#waiting.length < maxOutstanding) this.ping();
+    else this.#send({ type: "notice", error: null });
+  }
+
   /** Sends a ping. `done` is called when it is answered: everything written before has arrived then. */
   ping(done: () => void = () => undefined): void {
     this.#lastId += 1;
@@ -33,6 +39,7 @@ export class TunnelPings {
       this.#send({ type: "answer", id: message.id, error: null, results: [] });
       return true;
     }
+    if (message.type === "notice" && message.error === null) return true;
     if (message.type !== "answer" || message.id < firstPingId) return false;
     // Answers come in the order of the pings.
     const answered = this.#waiting.shift();
@@ -47,5 +54,7 @@ export class TunnelPings {
 }
 
 const pingCommand = "ping";
+/** A peer that does not answer, or whom we do not read, costs no more than this. */
+const maxOutstanding = 16;
 /** Ids from here on are the tunnel's own; below are those of whoever uses its control messages. */
 const firstPingId = 2 ** 31;

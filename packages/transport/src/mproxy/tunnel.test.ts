@@ -227,6 +227,20 @@ describe("signs of life", () => {
     tunnel.close(done);
   });
 
+  it("a peer that never answers costs no memory: signs of life go on without questions", async () => {
+    const clock = new VirtualClock();
+    const { tunnel, peer } = tunnelAndPeer({ clock, settings });
+    for (let turn = 0; turn < 60; turn += 1) {
+      peer.control({ type: "notice", error: null });
+      await clock.advance(1_000);
+    }
+    const sent = peer.of("control").map(({ body }) => body.toString());
+    expect(sent.filter((text) => text.includes("ping"))).toHaveLength(16);
+    expect(sent.filter((text) => text === "[0,null]").length).toBeGreaterThan(40);
+    tunnel.close(done);
+    expect(await tunnel.closed).toMatchObject({ code: "done" });
+  });
+
   it("silence counts for nothing while we take nothing from the carrier", async () => {
     const clock = new VirtualClock();
     const { tunnel, peer, opened } = tunnelAndPeer({

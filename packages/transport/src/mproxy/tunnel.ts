@@ -141,7 +141,7 @@ export class MproxyTunnel implements Tunnel {
     if (!this.#ours && this.#carrier.ping === undefined) return undefined;
     return new TunnelLiveness(clock, this.#settings, {
       ping: () => {
-        if (this.#ours) this.#pings.ping();
+        if (this.#ours) this.#pings.keepAlive();
         else this.#carrier.ping?.();
       },
       idle: (silentMs) => {
