@@ -53,7 +53,8 @@ async function attempt(
     request.once("response", (response) => {
       answer = response;
       void deliver(response, exchange).then((error) => {
-        if (error !== undefined) request.destroy();
+        // Who has answered need not read the rest of the request, and some never would.
+        if (error !== undefined || body?.stream.readableEnded === false) request.destroy();
         resolve({ status: response.statusCode, error, staleStream: false });
       });
     });

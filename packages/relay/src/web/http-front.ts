@@ -63,6 +63,8 @@ export class HttpFront {
   /** Takes a TLS socket that has agreed on HTTP/2. */
   http2(socket: Duplex, client: PublicClient): void {
     const { headBytes, idleTimeout, requestsPerConnection } = this.#limits;
+    // HTTP/2 has ends of its own; a FIN below it means that the client is gone.
+    socket.allowHalfOpen = false;
     const session = performServerHandshake(socket, {
       maxSessionMemory: mostHttp2Megabytes,
       settings: {
@@ -116,6 +118,8 @@ export class HttpFront {
     response.on("error", () => undefined);
     response.shouldKeepAlive = false;
     response.assignSocket(request.socket);
+    // A response that was made by hand hears nothing of its socket.
+    socket.once("close", () => response.emit("close"));
     response.once("finish", () => {
       response.detachSocket(request.socket);
       socket.end();

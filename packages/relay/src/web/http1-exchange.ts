@@ -26,6 +26,8 @@ export function http1Exchange(
       if (status === 400) response.shouldKeepAlive = false;
       response.writeHead(status, fields);
       if (bodyless) response.end();
+      // Events and long polls have a head long before they have a body; a body that is here already goes out with it.
+      else setImmediate(() => response.flushHeaders());
       return response;
     },
     onClose(callback) {
@@ -36,8 +38,6 @@ export function http1Exchange(
         callback(response.writableFinished);
       };
       for (const event of ["finish", "close"]) response.once(event, tell);
-      // A response that was made by hand hears nothing of its socket.
-      request.socket.once("close", tell);
     },
     abort() {
       response.destroy();

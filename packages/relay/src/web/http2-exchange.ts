@@ -36,10 +36,14 @@ export function http2Exchange(
     },
     onClose(callback) {
       stream.once("close", () => {
-        callback(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR);
+        const { aborted, writableFinished, rstCode } = stream;
+        callback(!aborted && writableFinished && rstCode === constants.NGHTTP2_NO_ERROR);
       });
     },
-    abort: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    abort() {
+      // Not close(): with data under way Node 20 then sends for ever, without a turn of the event loop.
+      if (!stream.destroyed) stream.destroy(new Error("the answer was cut off"));
+    },
   };
 }
 
