@@ -28,7 +28,13 @@ export interface CertificateFiles {
 }
 
 /** How a rule is called in logs, status and messages: its name, or `port 2222`. */
-export function exposeLabel({ name, port }: { readonly name: string; readonly port: number }) {
+export function exposeLabel({
+  name,
+  port,
+}: {
+  readonly name: string;
+  readonly port: number;
+}): string {
   return name === "" ? `port ${port}` : name;
 }
 

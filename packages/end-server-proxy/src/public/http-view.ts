@@ -5,7 +5,7 @@ import type { Exchange } from "./exchange.ts";
 /**
  * Watches the bytes of one connection and tells of its HTTP/1.x requests and their answers. Only ever looks: whatever the bytes
  * are, it neither changes, delays nor refuses one; what it does not understand it stops watching. Holds at most one header
- * line and {@link mostPending} requests.
+ * line and 64 requests.
  */
 export class HttpView {
   readonly #clock: Clock;
