@@ -193,8 +193,8 @@ test.each<[string, (peer: RawPeer) => void, string]>([
     "connection_closed",
   ],
   [
-    "announces a hello of a megabyte",
-    (peer) => peer.sayBytes(new Uint8Array(0), 1 << 20),
+    "announces a hello above 8 KiB",
+    (peer) => peer.sayBytes(new Uint8Array(0), 8 * 1024 + 1),
     "connection_closed",
   ],
   ["says no JSON", (peer) => peer.sayBytes(Buffer.from("{")), "connection_closed"],
