@@ -8,14 +8,14 @@ import { freePort } from "./support/ports.ts";
 import { missing } from "./support/requires.ts";
 import { digest, sendRandom } from "./support/tcp.ts";
 import { useTempFolder } from "./support/temp-folder.ts";
-import { useTrial, type Trial } from "./support/trial.ts";
+import { bothTransports, useTrial, type Trial } from "./support/trial.ts";
 import { within } from "./support/wait.ts";
 
 const transferBytes = 100 * 1024 * 1024;
 
 describe.skipIf(missing("nc"))("five terminals: relay, server, client and two netcats", () => {
   it("prints one ready line each and carries text both ways", async () => {
-    const trial = await useTrial();
+    const trial = await useTrial(bothTransports);
     await trial.start();
     expect(trial.daemon("relay").lines).toEqual([
       `ready relay udp 127.0.0.1:${trial.relayPort} https 127.0.0.1:${trial.webPort}`,

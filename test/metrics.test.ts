@@ -9,7 +9,7 @@ import { freePort } from "./support/ports.ts";
 import { fetchMetrics, total, type MetricsPage } from "./support/prometheus.ts";
 import { makeCertificate, useSite } from "./support/public-entrance.ts";
 import { attachAs, dialRelay, speak } from "./support/raw-peer.ts";
-import { roles, useTrial, type Trial } from "./support/trial.ts";
+import { bothTransports, roles, useTrial, type Trial } from "./support/trial.ts";
 import { connectTcp } from "./support/tcp.ts";
 import { waitUntil } from "./support/wait.ts";
 
@@ -21,7 +21,7 @@ const mayRest = new Map([
 ]);
 
 it("every declared metric of all three daemons moves in a driven run, and none is declared twice", async () => {
-  const trial = await useTrial();
+  const trial = await useTrial(bothTransports);
   const echo = await useEcho(trial);
   const ports = { relay: trial.adminPort, server: await freePort(), client: await freePort() };
   for (const role of ["server", "client"] as const) {

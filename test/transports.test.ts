@@ -14,7 +14,7 @@ import { freePort } from "./support/ports.ts";
 import { missing, notRoot } from "./support/requires.ts";
 import { digest } from "./support/tcp.ts";
 import { endWithTest } from "./support/temp-folder.ts";
-import { useTrial, type Config, type Trial } from "./support/trial.ts";
+import { bothTransports, useTrial, type Config, type Trial } from "./support/trial.ts";
 import { waitUntil, within } from "./support/wait.ts";
 
 const mebibyte = 1024 * 1024;
@@ -117,7 +117,7 @@ describe.skipIf(notRoot("blocking UDP in a network namespace") || missing("ip", 
 
 describe("where a NAT lets UDP out later", () => {
   it("quiche: the session moves, an open connection goes on where it is, and new ones come by QUIC", async () => {
-    const trial = await useTrial();
+    const trial = await useTrial(bothTransports);
     await useEcho(trial);
     const nat = await Nat.use(trial.relayPort);
     nat.blocked = true;
@@ -261,7 +261,7 @@ describe("what the user reads where WebSocket does not work", () => {
   });
 
   it("both transports: what each of them met", async () => {
-    const trial = await useTrial();
+    const trial = await useTrial(bothTransports);
     await trial.edit("relay", (config) => delete config["web"]);
     await trial.edit("client", (config) => {
       (config["relay"] as Config)["address"] = `127.0.0.1:${trial.relayPort + 1}`;
@@ -273,7 +273,7 @@ describe("what the user reads where WebSocket does not work", () => {
 
 /** Relay in one namespace, the rest in the other; the log says everything. */
 async function useSplitTrial(net: TwoNamespaces): Promise<Trial> {
-  const trial = await useTrial();
+  const trial = await useTrial(bothTransports);
   const address = `${net.wanAddress}:${trial.relayPort}`;
   const web = `${net.wanAddress}:${trial.webPort}`;
   await trial.edit("relay", (config) => {
@@ -290,15 +290,10 @@ async function useSplitTrial(net: TwoNamespaces): Promise<Trial> {
 }
 
 async function useWebSocketTrial(): Promise<Trial> {
-  const trial = await useTrial();
+  const trial = await useTrial({ transports: ["wss"] });
   await trial.edit("relay", (config) => {
     config["listen"] = [];
   });
-  for (const role of ["server", "client"] as const) {
-    await trial.edit(role, (config) => {
-      config["transports"] = ["wss"];
-    });
-  }
   return trial;
 }
 

@@ -25,6 +25,15 @@ export interface Statuses {
   readonly client: ClientStatus;
 }
 
+/** What differs from the usual trial. */
+export interface TrialOptions {
+  /** What carries the sessions, the preferred one first. */
+  readonly transports?: readonly ("quic" | "wss")[];
+}
+
+/** What `culvert init` writes. */
+export const bothTransports: TrialOptions = { transports: ["quic", "wss"] };
+
 /** In the order in which they usually start. */
 export const roles: readonly Role[] = ["relay", "server", "client"];
 
@@ -54,8 +63,11 @@ export class Trial {
     this.targetPort = ports.target;
   }
 
-  /** Runs `culvert init`; starts nothing. */
-  static async create(): Promise<Trial> {
+  /**
+   * Runs `culvert init`; starts nothing. Sessions go by QUIC alone unless `transports` names others: a machine that is busy may
+   * be late with QUIC, and then sessions begin by WebSocket and move.
+   */
+  static async create({ transports = ["quic"] }: TrialOptions = {}): Promise<Trial> {
     const ports = {
       relay: await freePort([10, 11]),
       listen: await freePort(),
@@ -74,7 +86,13 @@ export class Trial {
       String(ports.target),
     ]);
     if (made.code !== 0) throw new Error(`culvert init: ${made.stdout}${made.stderr}`);
-    return new Trial(folder, ports);
+    const trial = new Trial(folder, ports);
+    for (const role of ["server", "client"] as const) {
+      await trial.edit(role, (config) => {
+        config["transports"] = transports;
+      });
+    }
+    return trial;
   }
 
   /** The relay's admin port. */
@@ -243,8 +261,8 @@ export class Trial {
 }
 
 /** A trial that lives as long as the test that asks for it; what the daemons said is printed if the test fails. */
-export async function useTrial(): Promise<Trial> {
-  const trial = await Trial.create();
+export async function useTrial(options: TrialOptions = {}): Promise<Trial> {
+  const trial = await Trial.create(options);
   onTestFinished(() => trial.close());
   onTestFailed(() => {
     console.error(trial.log());

@@ -1,4 +1,4 @@
-import { millis, TransportError } from "@culvert/runtime";
+import { millis, TransportError, type Clock } from "@culvert/runtime";
 import { VirtualClock } from "@culvert/testkit";
 import { describe, expect, it } from "vitest";
 import { dialRace, resolveAddresses } from "./happy-eyeballs.ts";
@@ -118,4 +118,49 @@ describe("a race of dials", () => {
     expect(attempts).toHaveLength(1);
     expect(clock.pendingTimers).toBe(0);
   });
+
+  it("does not take time in which this process stood still for a head start", async () => {
+    let now = 0;
+    let due: (() => void)[] = [];
+    const clock: Clock = {
+      now: () => millis(now),
+      wallNowMs: () => now,
+      setTimer: (_delay, callback) => {
+        due.push(callback);
+        return { cancel: () => (due = due.filter((each) => each !== callback)) };
+      },
+    };
+    const dialled: HostPort[] = [];
+    const stop = new AbortController();
+    const result = dialRace<string>([a, b], {
+      clock,
+      stagger: millis(250),
+      signal: stop.signal,
+      discard: () => undefined,
+      dial: (address, signal) => {
+        dialled.push(address);
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(new Error("aborted")));
+        });
+      },
+    });
+    result.catch(() => undefined);
+    // Each turn stands for a second in which nothing else could run: ten of them are not worth one head start less a step.
+    for (let turn = 0; turn < 9; turn += 1) {
+      now += 1_000;
+      due.shift()?.();
+      await settled();
+    }
+    expect(dialled).toEqual([a]);
+    due.shift()?.();
+    await settled();
+    expect(dialled).toEqual([a, b]);
+    stop.abort(new Error("over"));
+    await expect(result).rejects.toMatchObject({ code: "aborted" });
+  });
 });
+
+/** Lets everything run that waits for nothing. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,6 +1,13 @@
 import type { LookupAddress } from "node:dns";
 import { isIP } from "node:net";
-import { errorText, sleep, TransportError, type Clock, type Millis } from "@culvert/runtime";
+import {
+  errorText,
+  millis,
+  sleep,
+  TransportError,
+  type Clock,
+  type Millis,
+} from "@culvert/runtime";
 import type { HostPort } from "./host-port.ts";
 
 /** Looks a host name up in the system's resolver; all addresses, in its order. */
@@ -90,7 +97,7 @@ export async function dialRace<T, A = HostPort>(
     await Promise.race([
       failed,
       running.then(() => undefined),
-      sleep(clock, stagger, AbortSignal.any([raceSignal, waited.signal])),
+      headStart(clock, stagger, AbortSignal.any([raceSignal, waited.signal])),
     ]).catch(() => undefined);
     waited.abort();
   }
@@ -105,6 +112,15 @@ export async function dialRace<T, A = HostPort>(
   }
 }
 
+/**
+ * Waits in small steps, so that time in which this process could not run, such as while the code of an engine is loaded, is not
+ * taken for silence of the peer: it counts for one step at most.
+ */
+async function headStart(clock: Clock, length: Millis, signal: AbortSignal): Promise<void> {
+  const step = millis(length / headStartSteps);
+  for (let taken = 0; taken < headStartSteps; taken += 1) await sleep(clock, step, signal);
+}
+
 function lastOf(failures: readonly unknown[]): Error {
   const last = failures.at(-1);
   return last instanceof Error ? last : new TransportError("dial_failed", "no address to dial");
@@ -112,3 +128,4 @@ function lastOf(failures: readonly unknown[]): Error {
 
 /** A name with more addresses than this is not tried to its end. */
 const maxAddresses = 8;
+const headStartSteps = 10;
