@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { format, resolveConfig } from "prettier";
 import { runBench, type BenchPlan } from "./bench.ts";
 import { drawResults } from "./draw-results.ts";
 import { runGrowth } from "./growth/growth.ts";
@@ -84,7 +85,7 @@ async function fill(name: string, text: string): Promise<void> {
   const [from, to] = [before.indexOf(start), before.indexOf(end)];
   if (from === -1 || to < from) return;
   const filled = `${before.slice(0, from + start.length)}\n\n${text.trim()}\n\n${before.slice(to)}`;
-  await writeFile(file, filled);
+  await writeFile(file, await format(filled, { ...(await resolveConfig(file)), filepath: file }));
 }
 
 const places: readonly (readonly [title: string, open: () => Promise<Place>])[] = [

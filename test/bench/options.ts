@@ -96,6 +96,8 @@ const fullSizes: Sizes = {
   idleSeconds: 5,
   openLevels: [10, 100, 1_000, 10_000],
   openSamples: 300,
+  growthConnections: [1, 10, 100, 1_000, 10_000],
+  growthServers: [1, 10, 100],
 };
 
 const documentSizes: Sizes = {
@@ -109,6 +111,7 @@ const documentSizes: Sizes = {
 };
 
 const quickSizes: Sizes = {
+  ...fullSizes,
   rounds: 3,
   longRounds: 1,
   bulkSeconds: 2,

@@ -49,13 +49,13 @@ export async function runGrowth(plan: BenchPlan, options: CulvertOptions): Promi
   const servers: ServerRow[] = [];
   try {
     const surroundings = await stage.open();
-    for (const open of connectionLevels) {
+    for (const open of plan.sizes.growthConnections) {
       plan.progress(`${open} connections`);
       connections.push(
         await withFresh(stage, options, (ours) => connectionRow(ours, surroundings, open)),
       );
     }
-    for (const attached of serverLevels) {
+    for (const attached of plan.sizes.growthServers) {
       plan.progress(`${attached} servers`);
       servers.push(
         await withFresh(stage, { ...options, fleet: attached - 1 }, (ours) =>
@@ -176,5 +176,3 @@ function rss(use: ReturnType<Contender["use"]>, role: string): number {
 
 const mib = 1_048_576;
 const exchangedBytes = 96 * mib;
-const connectionLevels = [1, 10, 100, 1_000, 10_000];
-const serverLevels = [1, 10, 100];

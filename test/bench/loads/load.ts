@@ -29,6 +29,9 @@ export interface Sizes {
   readonly openLevels: readonly number[];
   /** Connections tried at each of them. */
   readonly openSamples: number;
+  /** Numbers of open connections, and of attached servers, at which the growth bench measures. */
+  readonly growthConnections: readonly number[];
+  readonly growthServers: readonly number[];
 }
 
 /** One load, given to each contender in turn. */

@@ -27,7 +27,7 @@ export interface StartContext {
   readonly targets: PerLane<number>;
   /** The port of 127.0.0.1 on the edge where TCP clients are to be taken. */
   readonly entrances: PerLane<number>;
-  /** A port for the relay, UDP and TCP; the one ten above it is free too. */
+  /** A port for the relay, UDP and TCP; those ten and eleven above it are free too. */
   readonly relayPort: number;
   /** Two more ports free at the relay. */
   readonly relayLanes: PerLane<number>;
