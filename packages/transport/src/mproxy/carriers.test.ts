@@ -256,6 +256,24 @@ describe("a WebSocket", () => {
     expect(String(text)).toBe("𝄞".repeat(30));
   });
 
+  test("much at once goes in messages that every peer takes", async () => {
+    const { webSocket, accepted, far } = await webSockets();
+    const carrier = new WebSocketCarrier(accepted, {
+      clock: systemClock,
+      socket: far,
+      remote: "x",
+    });
+    new Told(carrier);
+    const lengths: number[] = [];
+    webSocket.on("message", (message: Buffer) => lengths.push(message.length));
+    let sent = 0;
+    carrier.write([Buffer.alloc(150_000, 1), Buffer.alloc(65_536, 2)], () => (sent += 1));
+    expect(sent).toBe(0);
+    await waitUntil(() => lengths.length === 4, { what: "the messages" });
+    expect(lengths).toEqual([65_536, 65_536, 150_000 - 2 * 65_536, 65_536]);
+    expect(sent).toBe(1);
+  });
+
   test("a message in many fragments, and pings, are taken", async () => {
     const { webSocket, accepted, far } = await webSockets();
     const told = new Told(

@@ -35,8 +35,8 @@ export interface SessionAcceptorOptions {
 
 /** Default bounds of peers in their handshake. */
 export const unprovedLimitDefaults: UnprovedLimits = {
-  // Each holds a TLS connection and a few kilobytes for at most the handshake time-out.
-  inAll: 512,
+  // Each holds a TLS connection, and at worst one WebSocket message, for at most the handshake time-out.
+  inAll: 256,
   // Several boxes behind one NAT that all come back at once.
   perAddress: 64,
 };

@@ -55,14 +55,10 @@ export class WebSocketCarrier implements Carrier {
 
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     if (this.#reason !== undefined) return true;
-    this.#socket.cork();
     const last = chunks.length - 1;
-    for (const [index, chunk] of chunks.entries()) {
-      this.#webSocket.send(chunk, sendOptions, () => {
-        if (index === last) sent?.();
-        this.#onWritten();
-      });
-    }
+    this.#socket.cork();
+    for (const [index, chunk] of chunks.entries())
+      this.#send(chunk, index === last ? sent : undefined);
     this.#socket.uncork();
     this.#full ||= this.bufferedBytes >= carrierDefaults.highWaterBytes;
     return !this.#full;
@@ -92,6 +88,20 @@ export class WebSocketCarrier implements Carrier {
 
   ping(): void {
     if (this.#reason === undefined) this.#webSocket.ping();
+  }
+
+  /** In messages of a size that every peer takes. */
+  #send(chunk: Uint8Array, sent: (() => void) | undefined): void {
+    const { sentMessageBytes } = carrierDefaults;
+    let rest = chunk;
+    while (rest.length > sentMessageBytes) {
+      this.#webSocket.send(rest.subarray(0, sentMessageBytes), sendOptions);
+      rest = rest.subarray(sentMessageBytes);
+    }
+    this.#webSocket.send(rest, sendOptions, () => {
+      sent?.();
+      this.#onWritten();
+    });
   }
 
   readonly #onWritten = (): void => {
