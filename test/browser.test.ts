@@ -100,7 +100,9 @@ describe.skipIf(missing("chromium"))("a browser at the public entrance", () => {
       onTestFailed(() => {
         console.error(lines.join("\n"));
       });
-      await waitUntil("the name is public", () => lines.some((line) => line.includes('"open"')));
+      await waitUntil("the name is public", () => lines.some((line) => line.includes('"open"')), {
+        withinMs: 15_000,
+      });
 
       const browser = await useBrowser();
       const tab = await browser.newPage();

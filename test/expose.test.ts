@@ -43,6 +43,7 @@ class Expose {
       () =>
         this.lines.find((line) => pattern.test(line)) ??
         (this.child.running ? false : this.#ended()),
+      { withinMs: 15_000 },
     );
   }
 

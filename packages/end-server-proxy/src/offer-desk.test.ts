@@ -69,6 +69,30 @@ async function answerTo(relay: Duplex, tip: Offer): Promise<Answer> {
   return answer;
 }
 
+describe("a public offer", () => {
+  it("is refused with an empty inner layer where nothing is exposed, and dials nothing", async () => {
+    const { stream, dialled } = createDesk();
+    const answer = await answerTo(stream(), {
+      ...offer,
+      ...{ clientId: "", clientName: "", target: "", inner: new Uint8Array(0) },
+      public: {
+        service: "http",
+        name: "app.example.com",
+        servicePort: 443,
+        remote: { family: "IPv4", address: "203.0.113.7", port: 50_112 },
+        localAddress: "",
+        tlsEnded: true,
+      },
+    });
+    expect(answer).toMatchObject({
+      status: Status.permission_denied_by_server,
+      text: "nothing is exposed here",
+    });
+    expect(answer.inner).toHaveLength(0);
+    expect(dialled).toEqual([]);
+  });
+});
+
 describe("an offer", () => {
   it("is answered in both layers once the target is open, and then carries bytes", async () => {
     const { stream, targets, dialled } = createDesk();
