@@ -80,7 +80,7 @@ describe("with the real proxy-packer 2.0.4, 10,000 random messages", () => {
       }),
       { numRuns: batches },
     );
-  });
+  }, 60_000);
 
   it("packs byte for byte what we pack, and we unpack it", () => {
     fc.assert(
@@ -105,5 +105,5 @@ describe("with the real proxy-packer 2.0.4, 10,000 random messages", () => {
       }),
       { numRuns: batches },
     );
-  });
+  }, 60_000);
 });
