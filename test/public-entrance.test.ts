@@ -98,11 +98,13 @@ describe.skipIf(missing("curl", "openssl"))("a public name, by real clients", ()
     const { https, http, add, metric } = await useEntrance({ certificates: [certificate] });
     add("app.example.com", new LocalDevice("lan-box", port));
     for (const url of [`wss://127.0.0.1:${https}/live`, `ws://127.0.0.1:${http}/live`]) {
-      const socket = new WebSocket(url, {
+      // Passed on to node:tls, of which the types do not know.
+      const options = {
         servername: "app.example.com",
         headers: { host: "app.example.com" },
         ca: certificate.pem.certificatePem,
-      });
+      };
+      const socket = new WebSocket(url, options);
       const messages: string[] = [];
       socket.on("message", (data: Buffer) => messages.push(data.toString()));
       socket.on("open", () => socket.send("ping"));

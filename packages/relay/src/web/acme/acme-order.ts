@@ -66,7 +66,9 @@ async function order(
     });
     return { certificatePem, privateKeyPem };
   } catch (error) {
-    throw new TransportError("refused", `no certificate for ${name}: ${errorText(error)}`, {
+    // The library stumbles over an answer that never came, and loses why.
+    const reason = error instanceof TypeError ? `${directory} does not answer` : errorText(error);
+    throw new TransportError("refused", `no certificate for ${name}: ${reason}`, {
       cause: error,
     });
   } finally {
