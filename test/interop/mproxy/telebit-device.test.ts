@@ -101,11 +101,19 @@ describe("the control channel, with the real packer at the other end", () => {
 
   it("closes who brings no token in time, and keeps others out while too many wait", async () => {
     const bench = await TelebitBench.start({
-      limits: { authDeadline: 400 as never, strangersPerAddress: 3 },
+      limits: { authDeadline: 2_000 as never, strangersPerAddress: 3 },
     });
     const waiting = await Promise.all([1, 2, 3].map(() => bench.connect().greet()));
     const fourth = bench.connect();
     await waitUntil("a refusal", () => fourth.refused === 503);
+    // And holds no connection open either, though it does not hang up itself.
+    const stubborn = await bench.tlsClient("localhost");
+    const heard = collect(stubborn);
+    stubborn.write(
+      "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    await waitUntil("the relay's end", () => heard.closed);
+    expect(heard.text).toMatch(/^HTTP\/1\.1 503 /);
     for (const device of waiting) {
       await device.isClosed();
       expect(device.control.at(-1)).toEqual([0, fault("E_TIMEOUT")]);

@@ -107,9 +107,9 @@ export class TelebitRelay {
     if (refusal !== undefined) {
       this.#deps.metrics.refused.inc({ reason: refusal });
       this.#log.warn("relay.telebit.refused", { address, cause: refusal });
-      socket.end(
-        "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 10\r\n\r\n",
-      );
+      // Whoever is refused holds nothing open.
+      socket.once("finish", () => socket.destroy());
+      socket.end(refusalAnswer);
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -209,3 +209,10 @@ function addDrops(
 
 /** Warnings of one event that strangers provoke. */
 const strangerRate = { burst: 20, interval: millis(10_000) };
+const refusalAnswer = [
+  "HTTP/1.1 503 Service Unavailable",
+  "connection: close",
+  "content-length: 0",
+  "retry-after: 10",
+  "\r\n",
+].join("\r\n");
