@@ -10,7 +10,7 @@ import { culvertPath } from "./support/culvert.ts";
 import type { Role } from "./support/daemon.ts";
 import { connectTcp, echoOnce, ending, readExactly, TestServer } from "./support/tcp.ts";
 import { roles, useRunningTrial, type Trial } from "./support/trial.ts";
-import { waitUntil, within } from "./support/wait.ts";
+import { timed, waitUntil, within } from "./support/wait.ts";
 import { counted, workCounts, type WorkCounts } from "./support/work-counts.ts";
 
 // Counts, not times: they are the same on a slow, busy or fast machine. Each bound has room for what chance does, and none for the
@@ -21,18 +21,21 @@ it("a connection costs few timers, signals and writes of its two log lines", asy
   await useEcho(trial);
   await connections(trial, 200);
   const before = await countsOf(trial);
-  await connections(trial, 1_000);
+  const { tookMs } = await timed(() => connections(trial, 1_000));
   const after = await countsOf(trial);
+  // Where connections come slowly, a line finds no other to be written with, and what is done every so often shows.
+  const mostLogWrites = Math.max(1, tookMs / gatherMs / 1_000);
+  const timersByTime = tookMs / 40 / 1_000;
   for (const role of roles) {
     const each = (count: keyof WorkCounts) => (after[role][count] - before[role][count]) / 1_000;
     const text = `per connection at the ${role}`;
     console.log(
       `${text}: ${each("timers").toFixed(2)} timers, ${each("signals").toFixed(2)} signals, ${each("logWrites").toFixed(2)} log writes, ${each("datagrams").toFixed(1)} datagrams`,
     );
-    expect(each("timers"), `timers ${text}`).toBeLessThan(bounds[role].timers);
+    expect(each("timers"), `timers ${text}`).toBeLessThan(bounds[role].timers + timersByTime);
     expect(each("signals"), `abort controllers ${text}`).toBeLessThan(bounds[role].signals);
     // Two lines each, of which many are written together.
-    expect(each("logWrites"), `writes of log lines ${text}`).toBeLessThan(1);
+    expect(each("logWrites"), `writes of log lines ${text}`).toBeLessThan(mostLogWrites);
     expect(each("datagrams"), `datagrams ${text}`).toBeLessThan(bounds[role].datagrams);
     expect(each("datagrams"), `datagrams ${text}`).toBeGreaterThan(0.5);
     expect(trial.daemon(role).named(`${role}.connection.opened`)).toHaveLength(1_200);
@@ -95,9 +98,9 @@ it("a command loads no more code than it needs", async () => {
 const bounds: Readonly<
   Record<Role, { timers: number; signals: number; datagrams: number; heapKib: number }>
 > = {
-  relay: { timers: 4.5, signals: 1.5, datagrams: 12, heapKib: 14 },
-  server: { timers: 3.5, signals: 2.5, datagrams: 7, heapKib: 14 },
-  client: { timers: 3.5, signals: 1.5, datagrams: 7, heapKib: 14 },
+  relay: { timers: 4.2, signals: 1.5, datagrams: 12, heapKib: 14 },
+  server: { timers: 3, signals: 2.5, datagrams: 7, heapKib: 14 },
+  client: { timers: 3, signals: 1.5, datagrams: 7, heapKib: 14 },
 };
 
 async function countsOf(trial: Trial): Promise<Readonly<Record<Role, WorkCounts>>> {
@@ -190,4 +193,6 @@ async function scriptsOf(
     .filter((url) => url.startsWith("file:"));
 }
 
+/** How long a line may wait for others. */
+const gatherMs = 20;
 const mebibyte = 1_048_576;
