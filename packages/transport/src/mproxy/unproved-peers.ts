@@ -1,6 +1,6 @@
 import { canonicalIpv6 } from "@culvert/wire";
 
-/** Bounds of {@link UnprovedPeers}. */
+/** How many peers may be in their handshake at a time. */
 export interface UnprovedLimits {
   /** Peers in their handshake, in all. */
   readonly inAll: number;
