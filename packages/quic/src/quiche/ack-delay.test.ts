@@ -35,6 +35,11 @@ test("the second datagram's acknowledgement does not wait, in whichever turn it 
   expect(acks.putOff(clock.now())).toBe(false);
 });
 
+test("where nothing was received, nothing waits", () => {
+  const { clock, acks } = delayed();
+  expect(acks.putOff(clock.now())).toBe(false);
+});
+
 test("a thousand answers in one millisecond each cost a timer for every five, not two for each", async () => {
   const { clock, acks, due, timers } = delayed();
   for (let round = 0; round < 1000; round += 1) {

@@ -38,10 +38,13 @@ export class AckDelay {
     this.#dueMs = Infinity;
   }
 
-  /** Whether sending may wait, if there is nothing but acknowledgements to send; and then sees to it that it does not for long. */
+  /**
+   * Whether sending may wait, as far as acknowledgements go; and then sees to it that it does not for long. Where none is owed, it is
+   * credit or the like that made for a turn, which does not wait.
+   */
   putOff(nowMs: number): boolean {
-    if (this.#owed >= owedAtOnce || nowMs >= this.#dueMs) return false;
-    if (this.#owed > 0 && this.#dueMs === Infinity) {
+    if (this.#owed === 0 || this.#owed >= owedAtOnce || nowMs >= this.#dueMs) return false;
+    if (this.#dueMs === Infinity) {
       this.#dueMs = nowMs + delayMs;
       // One that is armed comes first, and is armed anew then.
       if (this.#timer === undefined) this.#arm(delayMs);

@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { generateIdentity } from "@culvert/identity";
-import { Scope, systemClock, systemRandom } from "@culvert/runtime";
+import { millis, Scope, systemClock, systemRandom } from "@culvert/runtime";
 import { readBytes, readPayload, waitUntil, within, writePayload } from "@culvert/testkit";
 import {
   createQuicheEngine,
   largestDatagramBytes,
   quicDefaults,
   type QuicConnection,
+  type QuicSettings,
   type QuicStream,
 } from "../index.ts";
 import type { DriverCounts } from "./driver-counts.ts";
@@ -23,8 +24,9 @@ afterEach(async () => {
 
 async function connect(
   datagramBytes: number,
+  special: Partial<QuicSettings> = {},
 ): Promise<{ client: QuicheConnection; server: QuicheConnection }> {
-  const settings = { ...quicDefaults, datagramBytes };
+  const settings = { ...quicDefaults, datagramBytes, ...special };
   const identity = generateIdentity();
   const listener = await createQuicheEngine(deps).listen({
     address: { host: "127.0.0.1", port: 0 },
@@ -137,6 +139,24 @@ test("a question and its answer cost one datagram each", async () => {
   expect(cost.nativeCalls).toBeLessThan(30);
   expect(cost.turns).toBeLessThan(3);
   expect(cost.timers).toBeLessThan(0.5);
+});
+
+test("the credit of a reader that goes on after a pause leaves at once, though nothing was received", async () => {
+  const quiet = { keepAlive: millis(60_000), idleTimeout: millis(120_000) };
+  const { client, server } = await connect(largestDatagramBytes, quiet);
+  const { near, far } = await streamPair(client, server);
+  near.write(Buffer.alloc(8 * mebibyte));
+  for (let pause = 1; pause <= 3; pause += 1) {
+    let sentBefore = -1;
+    const isHeldUp = (): boolean => {
+      const sent = client.counts.sentDatagrams;
+      const stands = sent === sentBefore;
+      sentBefore = sent;
+      return stands && near.writableLength > 0;
+    };
+    await waitUntil(isHeldUp, { what: "the window to be full" });
+    await within(readBytes(far, 2 * mebibyte), { limitMs: 4_000, what: "two MiB more" });
+  }
 });
 
 test("streams that nobody reads cost the others nothing, and their resets are noticed", async () => {
