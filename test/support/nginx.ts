@@ -28,7 +28,7 @@ export async function startNginx(options: NginxOptions): Promise<Child> {
     .replace("server_name relay.example.com", `server_name ${name}`)
     .replace("/etc/ssl/relay.example.com.pem", certFile)
     .replace("/etc/ssl/relay.example.com.key", keyFile)
-    .replace("proxy_pass http://127.0.0.1:30390", `proxy_pass http://127.0.0.1:${plainPort}`);
+    .replace("proxy_pass http://127.0.0.1:8080", `proxy_pass http://127.0.0.1:${plainPort}`);
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((what) => `${what}_temp_path ${join(folder, what)};`)
     .join("\n");
