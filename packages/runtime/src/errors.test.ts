@@ -18,6 +18,13 @@ test("an error carries its code, its class, its facts and its cause", () => {
 test("any thrown value has a text, and a system code if it is a system error", () => {
   expect(errorText(new Error("text"))).toBe("text");
   expect(errorText("plain")).toBe("plain");
+  const tried = [
+    new Error("connect ECONNREFUSED ::1:1"),
+    new Error("connect ECONNREFUSED 127.0.0.1:1"),
+  ];
+  expect(errorText(new AggregateError(tried))).toBe(
+    "connect ECONNREFUSED ::1:1; connect ECONNREFUSED 127.0.0.1:1",
+  );
   expect(systemCode(Object.assign(new Error("x"), { code: "EADDRINUSE" }))).toBe("EADDRINUSE");
   expect([systemCode({ code: 5 }), systemCode(null), systemCode("x")]).toEqual([
     undefined,

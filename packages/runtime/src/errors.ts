@@ -78,6 +78,10 @@ export class InternalError extends CulvertError<"invariant" | "engine_fault"> {}
 
 /** The text of any thrown value. */
 export function errorText(error: unknown): string {
+  // Node's dial of several addresses fails with no text of its own.
+  if (error instanceof AggregateError && error.message === "") {
+    return error.errors.map((one) => errorText(one)).join("; ") || "several attempts failed";
+  }
   return error instanceof Error ? error.message : String(error);
 }
 
