@@ -135,7 +135,8 @@ it("makes a local web server public, shows every request, and ends with Ctrl-C",
   await expose.line(/GET +404 .*\/missing$/);
 
   const socket = new WebSocket(`wss://127.0.0.1:${trial.webPort}/chat`, {
-    servername: name,
+    // ws hands it on to tls.connect, which its types do not say.
+    ...{ servername: name },
     headers: { host: name },
     rejectUnauthorized: false,
   });
