@@ -99,7 +99,7 @@ export class StreamEnds {
   }
 }
 
-const shortRoundTripMs = 5;
+const shortRoundTripMs = 30;
 const noBytes = new Uint8Array(0);
 /** With one datagram in thirty lost, four copies fail once in a million. */
 const maxRepeats = 3;
