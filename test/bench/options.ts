@@ -104,8 +104,6 @@ const documentSizes: Sizes = {
   ...fullSizes,
   longRounds: 2,
   bulkSeconds: 2,
-  echoSeconds: 2,
-  connectSeconds: 2,
   idleSeconds: 3,
   openSamples: 200,
 };
