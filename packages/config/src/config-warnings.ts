@@ -1,5 +1,6 @@
 import { sessionBounds } from "@culvert/quic";
 import { formatHostPort } from "./address-kinds.ts";
+import { configDefaults } from "./defaults.ts";
 import type { DaemonConfig } from "./load-config.ts";
 import { isLoopback, possibleEngines } from "./possible-engines.ts";
 import type { RelayConfig } from "./relay-config.ts";
@@ -46,7 +47,8 @@ function streamWarnings(config: RelayConfig): readonly string[] {
   if (!possibleEngines(config).includes("quinn")) return [];
   const { streams } = sessionBounds("quinn", config.quic.settings);
   const { connectionsPerClient: connections } = config.limits;
-  if (connections <= streams) return [];
+  // The default stands for "as many as the session carries", and is nobody's wish to be warned about.
+  if (connections <= streams || String(connections) === configDefaults.connections) return [];
   return [
     `limits.connectionsPerClient: ${connections}, but a session by quinn carries ${streams} connections at a time; what is above waits or fails without naming this limit`,
   ];
