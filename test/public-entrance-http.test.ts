@@ -35,6 +35,21 @@ for (const version of ["HTTP/1.1", "HTTP/2"] as const) {
       }
     });
 
+    it("a server that resets what is too much for it is asked again, and not to change anything twice", async () => {
+      const seen: string[] = [];
+      const { ask } = await useServed(version, (request, response) => {
+        seen.push(`${request.method} ${request.url}`);
+        const tries = seen.filter((one) => one === seen.at(-1)).length;
+        if (tries < 3) request.socket.resetAndDestroy();
+        else response.end("at last");
+      });
+      const answer = await ask("/");
+      await within(5_000, "the end", answer.ended);
+      expect([answer.status, answer.text()]).toEqual([200, "at last"]);
+      expect((await ask("/form", { method: "POST" })).status).toBe(502);
+      expect(seen).toEqual(["GET /", "GET /", "GET /", "POST /form"]);
+    });
+
     it("answers without a body stay without one", async () => {
       const { ask } = await useServed(version, (request, response) => {
         const status = Number(request.url?.slice(1));

@@ -1,5 +1,6 @@
 import { request as httpRequest, type Agent, type IncomingMessage } from "node:http";
 import { pipeline } from "node:stream";
+import { millis, sleep, type Clock } from "@culvert/runtime";
 import type { Exchange } from "./exchange.ts";
 import { requestFields, responseFields, type HeaderFields } from "./forwarded-headers.ts";
 
@@ -15,11 +16,27 @@ export interface ForwardOutcome {
  * Sends a request to a device as HTTP/1.1 and its answer to the client. Resolves, and never rejects, when both are over. Where
  * the device fails before its answer, nothing has been said to the client yet, and the caller answers.
  */
-export async function forwardRequest(exchange: Exchange, agent: Agent): Promise<ForwardOutcome> {
-  const first = await attempt(exchange, agent);
+export async function forwardRequest(
+  exchange: Exchange,
+  agent: Agent,
+  clock: Clock,
+): Promise<ForwardOutcome> {
+  let over = false;
+  exchange.onClose(() => (over = true));
+  let outcome = await attempt(exchange, agent);
+  if (exchange.body !== undefined) return outcome;
   // An idle stream may end in the very moment it is used again; the request has not been seen then (RFC 9110 §9.2.2).
-  const again = first.staleStream && exchange.body === undefined && idempotent(exchange.method);
-  return again ? attempt(exchange, agent) : first;
+  if (outcome.cut === "idle" && idempotent(exchange.method)) {
+    outcome = await attempt(exchange, agent);
+  }
+  // A browser asks for fifty files at once by HTTP/2, and a small web server takes five connections at a time and resets the others.
+  for (const pause of overloadPauses) {
+    if (outcome.cut === undefined || !safe(exchange.method)) break;
+    await sleep(clock, pause);
+    if (over) break;
+    outcome = await attempt(exchange, agent);
+  }
+  return outcome;
 }
 
 /** The head of a request towards a device, framing included. */
@@ -37,33 +54,41 @@ export function deviceFields(exchange: Exchange): HeaderFields {
   return fields;
 }
 
-async function attempt(
-  exchange: Exchange,
-  agent: Agent,
-): Promise<ForwardOutcome & { readonly staleStream: boolean }> {
+/** How one attempt has ended. */
+interface Attempt extends ForwardOutcome {
+  /** The stream that carried it ended without a byte of an answer, while the client was there: one used before, or a new one. */
+  readonly cut: "idle" | "new" | undefined;
+}
+
+async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
   return new Promise((resolve) => {
     const { method, target, body } = exchange;
     const headers = deviceFields(exchange);
     const request = httpRequest({ agent, method, path: target, headers, setHost: false });
     let answer: IncomingMessage | undefined;
+    let carried = false;
+    let clientLeft = false;
+    request.once("socket", () => (carried = true));
     request.on("error", (error) => {
-      const staleStream = request.reusedSocket && answer === undefined;
-      resolve({ status: answer?.statusCode, error, staleStream });
+      const isCut = carried && answer === undefined && !clientLeft;
+      const cut = isCut ? (request.reusedSocket ? "idle" : "new") : undefined;
+      resolve({ status: answer?.statusCode, error, cut });
     });
     request.once("response", (response) => {
       answer = response;
       void deliver(response, exchange).then((error) => {
         // Who has answered need not read the rest of the request, and some never would.
         if (error !== undefined || body?.stream.readableEnded === false) request.destroy();
-        resolve({ status: response.statusCode, error, staleStream: false });
+        resolve({ status: response.statusCode, error, cut: undefined });
       });
     });
     // Switching protocols was not asked for.
     request.once("upgrade", (_response, stream) => {
       stream.destroy();
-      resolve({ status: undefined, error: new Error("an upgrade unasked"), staleStream: false });
+      resolve({ status: undefined, error: new Error("an upgrade unasked"), cut: undefined });
     });
     exchange.onClose((whole) => {
+      clientLeft = true;
       if (!whole) request.destroy(new Error("the client left"));
     });
     if (body === undefined) request.end();
@@ -101,6 +126,11 @@ function deliver(response: IncomingMessage, exchange: Exchange): Promise<Error |
   });
 }
 
+/** Methods that change nothing (RFC 9110 §9.2.1), so that asking again does no harm. */
+function safe(method: string): boolean {
+  return ["GET", "HEAD", "OPTIONS"].includes(method);
+}
+
 function idempotent(method: string): boolean {
   return ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"].includes(method);
 }
@@ -108,3 +138,6 @@ function idempotent(method: string): boolean {
 function mayHaveBody(method: string): boolean {
   return ["POST", "PUT", "PATCH"].includes(method);
 }
+
+/** Before the second and the third attempt; the server has caught up by then, or will not. */
+const overloadPauses = [millis(100), millis(400)];

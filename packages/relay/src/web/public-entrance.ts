@@ -78,6 +78,7 @@ export class PublicEntrance {
     const streams = new DeviceStreams({ clock, metrics }, limits.openTimeout);
     const { names } = this;
     const site = new SiteServer({
+      clock,
       names,
       streams,
       metrics,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { errorText, type ByteStream } from "@culvert/runtime";
+import { errorText, type ByteStream, type Clock } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { hostOfAuthority } from "@culvert/wire";
 import { DeviceAgent } from "./device-agent.ts";
@@ -17,6 +17,7 @@ import type { Page, PageHandler, UpgradeHandler } from "./upgrade-handler.ts";
 
 /** What a site server works with. */
 export interface SiteServerDeps {
+  readonly clock: Clock;
   readonly names: NameTable;
   readonly streams: DeviceStreams;
   readonly metrics: PublicMetrics;
@@ -143,7 +144,7 @@ export class SiteServer implements HttpHandler {
   async #forward(exchange: Exchange, route: NameRoute, name: string): Promise<void> {
     this.#deps.door.reached(exchange.client, name, route.device);
     const agent = this.#agent(exchange.client, route, name);
-    this.#conclude(exchange, await forwardRequest(exchange, agent));
+    this.#conclude(exchange, await forwardRequest(exchange, agent, this.#deps.clock));
   }
 
   async #forwardUpgrade(upgrade: Upgrade, route: NameRoute, name: string): Promise<void> {
