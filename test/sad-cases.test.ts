@@ -108,7 +108,7 @@ describe("P1 goes away, P2 and P4 stay", () => {
       socket.destroy();
     }
     await trial.backTo(baseline);
-    expectClosed(trial, "finished", 50);
+    await expectClosed(trial, "finished", 50);
   });
 
   it("P1 resets: the end server sees a reset at once, and the daemons stay", async () => {
@@ -129,7 +129,7 @@ describe("P1 goes away, P2 and P4 stay", () => {
       expect(tookMs).toBeLessThanOrEqual(promptMs);
     }
     await trial.backTo(baseline);
-    expectClosed(trial, "client", 50);
+    await expectClosed(trial, "client", 50);
     for (const role of ["relay", "server", "client"] as const) {
       expect(trial.daemon(role).child.running, role).toBe(true);
     }
@@ -150,7 +150,7 @@ describe("P1 goes away, P2 and P4 stay", () => {
       expect(tookMs).toBeLessThanOrEqual(promptMs);
     }
     await trial.backTo(baseline);
-    expectClosed(trial, "server", 50);
+    await expectClosed(trial, "server", 50);
   });
 });
 
@@ -373,8 +373,11 @@ function expectRefusal(trial: Trial, status: string, role: "relay" | "client" = 
 }
 
 /** Exactly so many connections are on record at the relay as closed, each with its four identifiers, and blamed like this. */
-function expectClosed(trial: Trial, cause: string, count: number): void {
-  const closed = trial.daemon("relay").named("relay.connection.closed");
+async function expectClosed(trial: Trial, cause: string, count: number): Promise<void> {
+  const named = () => trial.daemon("relay").named("relay.connection.closed");
+  // Lines of the log are gathered for a moment before they are written.
+  await waitUntil(`${count} closed connections in the log`, () => named().length >= count);
+  const closed = named();
   expect(closed).toHaveLength(count);
   for (const event of closed) {
     expect(event).toMatchObject({

@@ -21,8 +21,8 @@ export async function forwardRequest(
   agent: Agent,
   clock: Clock,
 ): Promise<ForwardOutcome> {
-  let over = false;
-  exchange.onClose(() => (over = true));
+  const gone = new AbortController();
+  exchange.onClose(() => gone.abort());
   let outcome = await attempt(exchange, agent);
   if (exchange.body !== undefined) return outcome;
   // An idle stream may end in the very moment it is used again; the request has not been seen then (RFC 9110 §9.2.2).
@@ -33,7 +33,7 @@ export async function forwardRequest(
   for (const pause of overloadPauses) {
     if (outcome.cut === undefined || !safe(exchange.method)) break;
     await sleep(clock, pause);
-    if (over) break;
+    if (gone.signal.aborted) break;
     outcome = await attempt(exchange, agent);
   }
   return outcome;
