@@ -139,6 +139,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#heard += 1;
     if (info.from !== paths.quicheRemote) {
       this.#drainPathEvents(from);
+      paths.follow(link.activePath()?.peer);
       this.#moved = true;
     }
     this.#schedule();

@@ -1,6 +1,6 @@
 import type { PathEvent, RecvInfo, SendInfo, Stats } from "@matrixai/quic/native/types.js";
 import { millis, type Millis } from "@culvert/runtime";
-import type { QuicConnectionStats } from "../engine.ts";
+import type { QuicConnectionStats, UdpAddress } from "../engine.ts";
 import type { NativeConnection } from "./binding.ts";
 import { driverCounts } from "./driver-counts.ts";
 import { quicheFault, type QuicheFault } from "./errors.ts";
@@ -17,6 +17,8 @@ export interface StatedError {
 
 /** What quiche knows of the path in use. */
 export interface ActivePath {
+  /** The peer's end of it, in the form quiche knows it by. */
+  readonly peer: UdpAddress;
   readonly rttMs: number;
   readonly congestionWindowBytes: number;
 }
@@ -277,7 +279,8 @@ export class GuardedConnection {
   activePath(): ActivePath | undefined {
     const paths = this.#ask((native) => native.pathStats(), []);
     const path = paths.find(({ active }) => active) ?? paths[0];
-    return path === undefined ? undefined : { rttMs: path.rtt, congestionWindowBytes: path.cwnd };
+    if (path === undefined) return undefined;
+    return { peer: path.peerHost, rttMs: path.rtt, congestionWindowBytes: path.cwnd };
   }
 
   #ask<T>(call: (native: NativeConnection) => T, otherwise: T): T {

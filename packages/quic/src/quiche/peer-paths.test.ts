@@ -47,6 +47,20 @@ test("a migration changes where the peer is", () => {
   expect(paths.remote).toEqual(moved);
 });
 
+test("a peer that quiche has followed is there before its new address is validated, and the paths it left are the others", () => {
+  const paths = new PeerPaths(local, first, 0);
+  const [second, third] = [2000, 3000].map((port) => ({ host: first.host, port }));
+  paths.handle({ type: "New", local, peer: second! }, from(2000));
+  paths.handle({ type: "PeerMigrated", old: local, new: second! }, from(2000));
+  paths.handle({ type: "New", local, peer: third! }, from(3000));
+  expect(paths.remote).toEqual(second);
+  paths.follow(third);
+  expect(paths.remote).toEqual(third);
+  expect(paths.others().map((path) => path.from)).toEqual([first, second]);
+  paths.follow({ host: "203.0.113.1", port: 1 });
+  expect(paths.remote).toEqual(third);
+});
+
 test("quiche sees no IPv6 zone, the socket does", () => {
   const paths = new PeerPaths({ host: "::", port: 1 }, { host: "fe80::1%eth0", port: 2 }, 0);
   expect(paths.quicheRemote).toEqual({ host: "fe80::1", port: 2 });

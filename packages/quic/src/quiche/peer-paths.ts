@@ -63,6 +63,16 @@ export class PeerPaths {
     }
   }
 
+  /**
+   * Learns where quiche sends to now. It goes after the peer at once (RFC 9000 §9.3), and tells by an event only when the new address
+   * has been validated, which a lost PATH_CHALLENGE can put off for ever.
+   */
+  follow(active: UdpAddress | undefined): void {
+    if (active === undefined) return;
+    const path = this.#known.find(({ info }) => sameAddress(info.from, active));
+    this.#current = path ?? this.#current;
+  }
+
   /** The paths the peer has left, or is not on yet. */
   others(): readonly RecvInfo[] {
     if (this.#known.length === 1) return noPaths;
