@@ -5,10 +5,9 @@ import {
   type ClientConfig,
   type Sources,
 } from "@culvert/config";
-import { loadIdentityFile } from "@culvert/identity";
-import { systemClock, systemRandom, TransportError } from "@culvert/runtime";
-import { createLog, createRegistry } from "@culvert/telemetry";
+import { TransportError } from "@culvert/runtime";
 import { buildLink } from "../compose/dialing.ts";
+import { oneShotContext } from "../compose/one-shot-context.ts";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { StopSignals } from "../daemon/stop-signals.ts";
 import { endProcessAfter } from "../end-process.ts";
@@ -22,20 +21,7 @@ import { ExitCode } from "../exit-code.ts";
 export async function connectOnce(to: string, sources: Sources): Promise<void> {
   const destination = parseServerTarget(to);
   const config = loadClientConfig(sources);
-  const identity = await loadIdentityFile(config.identity.keyFile);
-  const asked = (sources.flags ?? []).some(({ path }) => path === "log.level");
-  const log = createLog({
-    level: asked ? config.log.level : "silent",
-    format: config.log.format,
-    destination: process.stderr,
-  });
-  const context: DaemonContext = {
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    registry: createRegistry(),
-    identity,
-  };
+  const context = await oneShotContext(config, sources);
   const stop = new AbortController();
   const signals = new StopSignals(process, () => process.exit(ExitCode.Failure));
   // ssh ends its ProxyCommand by SIGHUP: the relay is to hear of it now, not when the session has been silent for long.

@@ -15,12 +15,11 @@ import {
   LocalExit,
   type ExposeRule,
 } from "@culvert/end-server-proxy";
-import { loadIdentityFile } from "@culvert/identity";
-import { ConfigError, systemClock, systemRandom, TransportError } from "@culvert/runtime";
-import { createLog, createRegistry } from "@culvert/telemetry";
+import { ConfigError, systemClock, TransportError } from "@culvert/runtime";
 import type { RelayLink } from "@culvert/transport";
 import { tipDefaults } from "@culvert/wire";
 import { buildLink } from "../compose/dialing.ts";
+import { oneShotContext } from "../compose/one-shot-context.ts";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { StopSignals } from "../daemon/stop-signals.ts";
 import { endProcessAfter } from "../end-process.ts";
@@ -40,20 +39,7 @@ export async function runExpose(request: ExposeRequest, sources: Sources): Promi
   if (relay === undefined) {
     throw new ConfigError("bad_config", `${config.file}: culvert expose needs a relay of ours`);
   }
-  const identity = await loadIdentityFile(config.identity.keyFile);
-  const asked = (sources.flags ?? []).some(({ path }) => path === "log.level");
-  const log = createLog({
-    level: asked ? config.log.level : "silent",
-    format: config.log.format,
-    destination: process.stderr,
-  });
-  const context: DaemonContext = {
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    registry: createRegistry(),
-    identity,
-  };
+  const context = await oneShotContext(config, sources);
   const { isTTY, columns } = process.stdout;
   const lines = new RequestLines({
     clock: systemClock,
