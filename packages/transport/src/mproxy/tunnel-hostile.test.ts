@@ -130,7 +130,7 @@ describe("a hostile peer of a tunnel", () => {
     peer.send("error", diallerId(1), JSON.stringify(said));
     const { error } = await outcome;
     expect(error).toMatchObject({ data: { code: "E_UNKNOWN_ERR" } });
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what must not pass
     expect(error?.message).not.toMatch(/[\x00-\x1f]/);
     expect(error?.message.length).toBeLessThan(300);
     tunnel.close({ by: "us", code: "done", text: "" });
