@@ -24,6 +24,13 @@ module.exports = {
       to: { path: "^packages/", pathNot: packagePath("runtime|wire|identity|telemetry") },
     },
     {
+      name: "netstack-stands-on-runtime",
+      comment: "packets in, packets out: it knows neither what carries them nor who uses it",
+      severity: "error",
+      from: { path: packagePath("netstack"), pathNot: "\\.test(-data)?\\.ts$" },
+      to: { path: "^packages/", pathNot: packagePath("runtime|netstack") },
+    },
+    {
       name: "quic-knows-no-session",
       severity: "error",
       from: { path: packagePath("quic"), pathNot: "\\.test(-data)?\\.ts$" },
@@ -49,6 +56,15 @@ module.exports = {
       to: {
         path: packagePath("relay|client-proxy|end-server-proxy|cli|config|quic"),
         pathNot: "^packages/$1/",
+      },
+    },
+    {
+      name: "norouter-stands-on-netstack",
+      severity: "error",
+      from: { path: packagePath("norouter"), pathNot: "\\.test(-data)?\\.ts$" },
+      to: {
+        path: "^packages/",
+        pathNot: packagePath("norouter|netstack|wire|runtime|telemetry"),
       },
     },
     {

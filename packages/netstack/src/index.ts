@@ -1,0 +1,1 @@
+export { formatEndpoint, type Endpoint } from "./endpoint.ts";
