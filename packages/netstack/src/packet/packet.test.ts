@@ -12,7 +12,7 @@ import {
   writeUint16,
   type Ipv4Packet,
 } from "./ipv4.ts";
-import { readTcpOptions, tcpOptionBytes, type TcpOptions } from "./tcp-options.ts";
+import { readTcpOptions, tcpOptionBytes } from "./tcp-options.ts";
 import { decodeTcp, encodeTcp, tcpFlag } from "./tcp.ts";
 import { decodeUdp, encodeUdp } from "./udp.ts";
 

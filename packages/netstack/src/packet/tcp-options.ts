@@ -28,8 +28,14 @@ export interface TcpTimestamps {
   readonly echo: number;
 }
 
-/** A segment without options. */
-export const noTcpOptions: TcpOptions = {};
+/** A segment without options. It has the shape that reading gives, so that engines see one kind of object. */
+export const noTcpOptions: TcpOptions = {
+  mss: undefined,
+  windowScale: undefined,
+  sackPermitted: undefined,
+  timestamps: undefined,
+  sack: undefined,
+};
 
 /**
  * Reads the options between two offsets, which must lie within the bytes. An option whose length is wrong ends the reading: what came
