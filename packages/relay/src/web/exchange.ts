@@ -30,4 +30,6 @@ export interface RequestBody {
   readonly stream: Readable;
   /** Bytes, where the client said how many. */
   readonly length: string | undefined;
+  /** Whether the client cut the body off; an end of the stream is no end of the body then. */
+  readonly cut: boolean;
 }

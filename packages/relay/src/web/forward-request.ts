@@ -79,7 +79,9 @@ async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
       void deliver(response, exchange).then((error) => {
         // Who has answered need not read the rest of the request, and some never would.
         if (error !== undefined || body?.stream.readableEnded === false) request.destroy();
-        resolve({ status: response.statusCode, error, cut: undefined });
+        // What could not be passed on was no answer.
+        const status = exchange.responded ? response.statusCode : undefined;
+        resolve({ status, error, cut: undefined });
       });
     });
     // Switching protocols was not asked for.
@@ -94,8 +96,14 @@ async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
     if (body === undefined) request.end();
     else {
       const { stream } = body;
-      stream.on("error", () => request.destroy(new Error("the client left")));
-      stream.pipe(request);
+      const left = (): void => void request.destroy(new Error("the client left"));
+      stream.on("error", left);
+      // Node ends the stream of HTTP/2 also where the client reset it; the device must not take that for the whole.
+      stream.once("end", () => {
+        if (body.cut) left();
+        else request.end();
+      });
+      stream.pipe(request, { end: false });
       // What the device will not read must not stand in the way of the client's next request.
       request.once("close", () => stream.resume());
     }
@@ -104,7 +112,12 @@ async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
 
 function deliver(response: IncomingMessage, exchange: Exchange): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    const status = response.statusCode ?? 502;
+    const status = finalStatus(response);
+    if (status === undefined) {
+      response.destroy();
+      resolve(new Error(`the device answers with status ${response.statusCode}`));
+      return;
+    }
     const bodyless = exchange.method === "HEAD" || status === 204 || status === 304;
     let sink;
     try {
@@ -124,6 +137,11 @@ function deliver(response: IncomingMessage, exchange: Exchange): Promise<Error |
       resolve(error ?? undefined);
     });
   });
+}
+
+/** The status of an answer; undefined for one that ends no request (RFC 9110 §15), and that Node would throw at. */
+export function finalStatus({ statusCode = 0 }: IncomingMessage): number | undefined {
+  return statusCode >= 200 && statusCode <= 599 ? statusCode : undefined;
 }
 
 /** Methods that change nothing (RFC 9110 §9.2.1), so that asking again does no harm. */

@@ -5,10 +5,10 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { Duplex } from "node:stream";
-import { splice, type ByteStream } from "@culvert/runtime";
+import { splice, TransportError, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
 import type { Exchange } from "./exchange.ts";
 import { responseFields, type HeaderFields } from "./forwarded-headers.ts";
-import { deviceFields, type ForwardOutcome } from "./forward-request.ts";
+import { deviceFields, finalStatus, type ForwardOutcome } from "./forward-request.ts";
 
 /** A WebSocket that wants to be opened: the request, and the client's side of it. */
 export interface Upgrade {
@@ -19,14 +19,20 @@ export interface Upgrade {
   readonly socket: Duplex;
   /** What came behind the request. */
   readonly head: Buffer;
+  /** To be called once the socket is no HTTP any more: it may be silent from then on. */
+  readonly opened: () => void;
 }
 
 /**
  * Asks a device to open a WebSocket on a stream of its own, and joins the two when it agrees; where it refuses, its answer goes
- * to the client. Takes the stream. Resolves when all is over.
+ * to the client. Takes the stream. A device that says neither within `limit` has failed. Resolves when all is over.
  */
-export function forwardUpgrade(upgrade: Upgrade, stream: ByteStream): Promise<ForwardOutcome> {
-  const { exchange, socket, head } = upgrade;
+export function forwardUpgrade(
+  upgrade: Upgrade,
+  stream: ByteStream,
+  { clock, limit }: { readonly clock: Clock; readonly limit: Millis },
+): Promise<ForwardOutcome> {
+  const { exchange, socket, head, opened } = upgrade;
   return new Promise((resolve) => {
     const fields = deviceFields(exchange);
     fields["connection"] = "Upgrade";
@@ -39,7 +45,12 @@ export function forwardUpgrade(upgrade: Upgrade, stream: ByteStream): Promise<Fo
       headers: fields,
       setHost: false,
     });
+    // Node's own time-outs of requests end with an upgrade.
+    const timer = clock.setTimer(limit, () => {
+      request.destroy(new TransportError("timeout", "the device does not answer"));
+    });
     request.on("error", (error) => {
+      timer.cancel();
       stream.destroy();
       resolve({ status: undefined, error });
     });
@@ -48,6 +59,8 @@ export function forwardUpgrade(upgrade: Upgrade, stream: ByteStream): Promise<Fo
       delete answer["content-length"];
       answer["connection"] = "Upgrade";
       answer["upgrade"] = "websocket";
+      timer.cancel();
+      opened();
       socket.write(responseHead(101, answer));
       if (deviceHead.length > 0) upgraded.unshift(deviceHead);
       if (head.length > 0) socket.unshift(head);
@@ -56,7 +69,12 @@ export function forwardUpgrade(upgrade: Upgrade, stream: ByteStream): Promise<Fo
       });
     });
     request.once("response", (response) => {
-      const status = response.statusCode ?? 502;
+      timer.cancel();
+      const status = finalStatus(response);
+      if (status === undefined) {
+        request.destroy(new Error(`the device answers with status ${response.statusCode}`));
+        return;
+      }
       const sink = exchange.respond(status, responseFields(response.rawHeaders), false);
       response.pipe(sink);
       response.once("close", () => {

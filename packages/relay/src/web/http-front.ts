@@ -126,7 +126,8 @@ export class HttpFront {
     });
     const exchange = http1Exchange(request, response, client);
     if (isWebSocket(request)) {
-      this.#handler.upgrade({ exchange, request, response, socket, head });
+      const opened = (): void => void request.socket.setTimeout(0);
+      this.#handler.upgrade({ exchange, request, response, socket, head, opened });
     } else if (hasBody(request.headers)) {
       // Where the body ends is not known any more: Node has stopped reading HTTP.
       this.#onClientError(new Error("an upgrade with a body"), socket);

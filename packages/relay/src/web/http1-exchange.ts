@@ -73,5 +73,11 @@ function bodyOf(request: IncomingMessage): RequestBody | undefined {
   const length = request.headers["content-length"];
   const chunked = request.headers["transfer-encoding"] !== undefined;
   if (!chunked && (length === undefined || length === "0")) return undefined;
-  return { stream: request, length: chunked ? undefined : length };
+  return {
+    stream: request,
+    length: chunked ? undefined : length,
+    get cut() {
+      return !request.complete;
+    },
+  };
 }

@@ -26,7 +26,13 @@ export function http2Exchange(
     rawFields: raw,
     body: stream.endAfterHeaders
       ? undefined
-      : { stream, length: rawValues(raw, "content-length")[0] },
+      : {
+          stream,
+          length: rawValues(raw, "content-length")[0],
+          get cut() {
+            return stream.aborted;
+          },
+        },
     get responded() {
       return stream.headersSent;
     },

@@ -89,6 +89,7 @@ export class PublicEntrance {
       httpsPort: () => this.address("https")?.port,
       door: this.#door,
       requestsPerConnection: limits.requestsPerConnection,
+      answerTimeout: limits.idleTimeout,
     });
     this.#front = new HttpFront(site, clock, limits);
     this.#router = new PublicRouter({

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { errorText, type ByteStream, type Clock } from "@culvert/runtime";
+import { errorText, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { hostOfAuthority } from "@culvert/wire";
 import { DeviceAgent } from "./device-agent.ts";
@@ -33,6 +33,8 @@ export interface SiteServerDeps {
   readonly httpsPort: () => number | undefined;
   readonly door: Pick<PublicDoor, "reached" | "handedOver">;
   readonly requestsPerConnection: number;
+  /** How long a device may take to open or refuse a WebSocket. */
+  readonly answerTimeout: Millis;
 }
 
 /** Decides whom every single HTTP request is for, and answers it or forwards it. */
@@ -80,7 +82,7 @@ export class SiteServer implements HttpHandler {
       else this.#refuse(exchange, 404, "unknown_name");
       return;
     }
-    this.#release(upgrade);
+    upgrade.opened();
     this.#deps.metrics.requests.inc({ status: "1xx" });
     response.detachSocket(request.socket);
     this.#deps.door.handedOver(exchange.client);
@@ -159,13 +161,9 @@ export class SiteServer implements HttpHandler {
       this.#conclude(exchange, { status: undefined, error: toError(error) });
       return;
     }
-    this.#release(upgrade);
-    this.#conclude(exchange, await forwardUpgrade(upgrade, stream));
-  }
-
-  /** A WebSocket may be silent: the time-outs of requests end with its own. */
-  #release({ request }: Upgrade): void {
-    request.socket.setTimeout(0);
+    const { clock, answerTimeout } = this.#deps;
+    const outcome = await forwardUpgrade(upgrade, stream, { clock, limit: answerTimeout });
+    this.#conclude(exchange, outcome);
   }
 
   #conclude(exchange: Exchange, { status, error }: ForwardOutcome): void {
