@@ -8,6 +8,7 @@ export {
   encodeForwardAnswer,
 } from "./forward.ts";
 export { hostOf, hostOfAuthority, type Host } from "./http/host.ts";
+export { isOriginClaim } from "./http/origin-claim.ts";
 export {
   RequestHeadReader,
   type RequestHead,
@@ -34,4 +35,5 @@ export type {
 } from "./tip.ts";
 export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";
 export * from "./mproxy/index.ts";
+export * from "./norouter/index.ts";
 export { ClientHelloReader, type ClientHello, type ClientHelloLimits } from "./tls/client-hello.ts";
