@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isOriginClaim } from "@culvert/wire";
 
 /** What is known of where a request came from. */
 export interface RequestOrigin {
@@ -12,7 +13,7 @@ export interface RequestOrigin {
  */
 export function forwardedHeaders(req: IncomingMessage, origin: RequestOrigin): string[] {
   const own = passableHeaders(req.rawHeaders);
-  const kept = own.filter((_, at) => !claims.has(own[at - (at % 2)]?.toLowerCase() ?? ""));
+  const kept = own.filter((_, at) => !isOriginClaim(own[at - (at % 2)] ?? ""));
   return [
     ...kept,
     ...["X-Forwarded-For", origin.clientAddress],
@@ -26,5 +27,4 @@ export function passableHeaders(raw: readonly string[]): string[] {
   return raw.filter((_, at) => !hopByHop.has(raw[at - (at % 2)]?.toLowerCase() ?? ""));
 }
 
-const claims = new Set(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"]);
 const hopByHop = new Set(["connection", "keep-alive", "proxy-connection", "upgrade"]);

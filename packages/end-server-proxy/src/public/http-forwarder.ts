@@ -53,7 +53,9 @@ export class HttpForwarder {
       this.#upgrade(req, socket, head);
     });
     this.#server.on("clientError", (_error: Error, socket: Duplex) => {
-      socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      // A page now would be taken for the answer of the request before, or for a part of it.
+      if ((this.#connections.get(socket)?.open ?? 0) > 0 || !socket.writable) socket.destroy();
+      else socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
   }
 
@@ -62,7 +64,7 @@ export class HttpForwarder {
     const agent = new ServiceAgent(of.dial);
     // A server that does not listen watches no deadlines for heads itself.
     const timer = this.#clock.setTimer(firstHeadLimit, () => stream.destroy());
-    this.#connections.set(stream, { of, agent, timer });
+    this.#connections.set(stream, { of, agent, timer, open: 0 });
     return new Promise((resolve) => {
       stream.once("close", () => {
         timer.cancel();
@@ -84,7 +86,9 @@ export class HttpForwarder {
     const exchange = this.#begin(req);
     const headers = forwardedHeaders(req, of);
     const upstream = request({ agent, method: req.method, path: req.url, headers });
+    connection.open += 1;
     res.once("close", () => {
+      connection.open -= 1;
       of.exchange(exchange.done());
       if (!res.writableFinished) upstream.destroy();
     });
@@ -96,16 +100,19 @@ export class HttpForwarder {
       if (res.destroyed) return;
       of.unreachable(errorText(error));
       exchange.status = 502;
-      res.writeHead(502, pageHeaders).end(badGatewayPage(of.name, of.where));
+      res.writeHead(502, "Bad Gateway", pageHeaders).end(badGatewayPage(of.name, of.where));
     });
     upstream.on("continue", () => res.writeContinue());
     upstream.on("response", (answer) => {
+      try {
+        const { statusCode = 0, statusMessage, rawHeaders } = answer;
+        res.writeHead(statusCode, statusMessage, passableHeaders(rawHeaders));
+      } catch (error) {
+        // Node reads more than it writes: statuses below 100, control characters in the phrase behind them.
+        upstream.destroy(error instanceof Error ? error : undefined);
+        return;
+      }
       exchange.status = answer.statusCode;
-      res.writeHead(
-        answer.statusCode ?? 502,
-        answer.statusMessage,
-        passableHeaders(answer.rawHeaders),
-      );
       answer.on("data", (chunk: Buffer) => (exchange.responseBytes += chunk.length));
       answer.on("error", (error) => res.destroy(error));
       answer.pipe(res);
@@ -188,6 +195,8 @@ interface Forwarding {
   readonly agent: ServiceAgent;
   /** Until the first request. */
   readonly timer: Timer;
+  /** Requests that are not answered yet. */
+  open: number;
 }
 
 function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {

@@ -178,8 +178,12 @@ describe("an exposed name", () => {
     const client = await tls(visit(https).visitor);
     const answer = await ask(
       client,
-      get.replace("\r\n\r\n", "\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"),
+      get.replace(
+        "\r\n\r\n",
+        "\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n\r\n",
+      ),
     );
+    expect(answer).not.toContain("6.6.6.6");
     expect(
       JSON.parse(answer.slice(answer.indexOf("{"), answer.lastIndexOf("}") + 1)),
     ).toMatchObject({
@@ -219,6 +223,33 @@ describe("an exposed name", () => {
       ["/ws", 101],
       ["/no", 404],
     ]);
+  });
+
+  it("says 502 where its service answers what HTTP does not know", async () => {
+    for (const line of ["099 Odd", "200 O\u0001K"]) {
+      const site = await listen(
+        createTcpServer((socket) => {
+          socket.on("error", () => undefined);
+          socket.once("data", () => socket.end(`HTTP/1.1 ${line}\r\nContent-Length: 0\r\n\r\n`));
+        }),
+      );
+      const { told, visit } = desk(rule(site, { tls: "local", certificate: await certificate() }));
+      expect(await ask(await tls(visit(https).visitor), get)).toMatch(/^HTTP\/1.1 502 /);
+      expect(told.exchanges).toMatchObject([{ path: "/page", status: 502 }]);
+    }
+  });
+
+  it("says nothing of its own into an answer that is under way", async () => {
+    const site = await website((_req, res) => void res.write("begun"));
+    const { visit } = desk(rule(site, { tls: "local", certificate: await certificate() }));
+    const client = await tls(visit(https).visitor);
+    let heard = "";
+    client.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+    client.write(get.replace("Connection: close\r\n", ""));
+    await waitUntil(() => heard.includes("begun"), { what: "the beginning" });
+    client.write("no request\r\n\r\n");
+    await waitUntil(() => client.closed, { what: "the end" });
+    expect(heard).not.toContain("400");
   });
 
   it("refuses an upgrade to a protocol whose requests it could not see", async () => {

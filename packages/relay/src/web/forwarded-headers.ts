@@ -1,3 +1,5 @@
+import { isOriginClaim } from "@culvert/wire";
+
 /** Header fields, names to values; a field that came several times has several values. */
 export type HeaderFields = Record<string, string | string[]>;
 
@@ -15,7 +17,10 @@ export interface ForwardedFor {
  * caller's: `content-length` and `transfer-encoding` are left out.
  */
 export function requestFields(raw: readonly string[], forwarded: ForwardedFor): HeaderFields {
-  const fields = endToEnd(raw, (name) => isSpoofable(name) || name === "host" || name === "expect");
+  const fields = endToEnd(
+    raw,
+    (name) => isOriginClaim(name) || name === "host" || name === "expect",
+  );
   const { cookie } = fields;
   // HTTP/2 may send cookies one by one; HTTP/1.1 knows one field of them (RFC 9113 §8.2.3).
   if (Array.isArray(cookie)) fields["cookie"] = cookie.join("; ");
@@ -51,7 +56,9 @@ function endToEnd(
   const fields = Object.create(null) as HeaderFields;
   for (const [original, value] of pairs(raw)) {
     const name = original.toLowerCase();
-    if (!keep.has(name) && (hopByHop.has(name) || named.has(name))) continue;
+    // Some servers take underscores for hyphens.
+    const isHop = hopByHop.has(name.replaceAll("_", "-")) || named.has(name);
+    if (isHop && !keep.has(name)) continue;
     if (leaveOut(name) || name.startsWith(":")) continue;
     const before = fields[name];
     if (before === undefined) fields[name] = value;
@@ -59,18 +66,6 @@ function endToEnd(
     else fields[name] = Array.isArray(before) ? [...before, value] : [before, value];
   }
   return fields;
-}
-
-/** Also with underscores, which some servers take for hyphens. */
-function isSpoofable(name: string): boolean {
-  const hyphened = name.replaceAll("_", "-");
-  return (
-    hyphened.startsWith("x-forwarded-") ||
-    hyphened === "forwarded" ||
-    hyphened === "x-real-ip" ||
-    hyphened === "x-client-ip" ||
-    hyphened === "true-client-ip"
-  );
 }
 
 function pairs(raw: readonly string[]): (readonly [name: string, value: string])[] {
