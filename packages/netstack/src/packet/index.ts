@@ -2,6 +2,7 @@ export { formatIpv4Address, parseIpv4Address, type Ipv4Address } from "./ipv4-ad
 export { checksumOf, foldSum, pseudoHeaderSum, sumBytes, verifiedSum } from "./checksum.ts";
 export {
   allocateIpv4,
+  beginningOf,
   decodeIpv4,
   ipProtocol,
   ipv4HeaderBytes,

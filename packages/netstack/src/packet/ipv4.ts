@@ -75,6 +75,18 @@ export function decodeIpv4(packet: Uint8Array): Ipv4Packet | PacketFault {
   };
 }
 
+/**
+ * The beginning of a received packet, its header with at most `payloadBytes` of what it carries: what an ICMP error quotes. A view.
+ */
+export function beginningOf(packet: Ipv4Packet, payloadBytes: number): Uint8Array {
+  const { payload, headerBytes } = packet;
+  return new Uint8Array(
+    payload.buffer,
+    payload.byteOffset - headerBytes,
+    headerBytes + Math.min(payload.length, payloadBytes),
+  );
+}
+
 /** What a sender chooses about the IPv4 header of a packet. */
 export interface Ipv4Header {
   readonly source: Ipv4Address;
