@@ -15,6 +15,12 @@ export { FaultStream, type Faults } from "./fault-stream.ts";
 export { EagerWriter } from "./link/eager-writer.ts";
 export { Link, otherSide, type LinkEnd, type Side, type StreamPair } from "./link/link.ts";
 export { streamOutcome, type StreamOutcome } from "./link/stream-outcome.ts";
+export {
+  PacketLink,
+  type PacketLinkCounters,
+  type PacketLinkEnd,
+  type PacketLinkOptions,
+} from "./packet-link.ts";
 export { drained, readBytes, readPayload, writePayload, type PayloadDigest } from "./payload.ts";
 export { seededRandom } from "./seeded-random.ts";
 export {
