@@ -3,7 +3,12 @@ import type { HostPort } from "./address-kinds.ts";
 import { clientSchema } from "./client-schema.ts";
 import { checkListeners, checkQuic, checkReconnect } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
-import { relayTarget, type ReconnectConfig, type RelayTarget } from "./dialing-schema.ts";
+import {
+  checkRelayAddress,
+  relayTarget,
+  type ReconnectConfig,
+  type RelayTarget,
+} from "./dialing-schema.ts";
 import type { ForwardConfig } from "./forward-kinds.ts";
 import { load, type Sources } from "./load.ts";
 import type { Secret } from "./secret.ts";
@@ -59,7 +64,7 @@ export function loadClientConfig(sources: Sources): ClientConfig {
     clientSchema(sources.file),
     sources,
     (
-      { forwards = [], socks, httpProxy, admin, quic, wss, reconnect, transports },
+      { forwards = [], socks, httpProxy, admin, quic, wss, reconnect, transports, relay },
       root,
       problems,
     ) => {
@@ -76,6 +81,7 @@ export function loadClientConfig(sources: Sources): ClientConfig {
       checkWss(wss, root.key("wss"));
       checkReconnect(reconnect, root.key("reconnect"));
       checkTransports(transports, root.key("transports"));
+      checkRelayAddress(transports, relay.address, root, problems);
     },
   );
   return Object.freeze({

@@ -6,15 +6,17 @@ import { configDefaults } from "./defaults.ts";
 import { optional, required, withDefault } from "./kind.ts";
 import { proxyChoiceKind, type ProxyChoice } from "./proxy-kind.ts";
 import { booleanKind, pathKind, peerIdKind } from "./scalar-kinds.ts";
-import { wssSchema } from "./transport-schema.ts";
+import type { Place } from "./place.ts";
+import type { Problems } from "./problems.ts";
+import { isDialled, wssSchema } from "./transport-schema.ts";
 
 /** The relay that a client or server dials. */
 export interface RelayTarget {
-  /** Where it is by QUIC. */
-  readonly address: HostPort;
+  /** Where it is by QUIC; undefined where it is not dialled. */
+  readonly address: HostPort | undefined;
   readonly id: PeerId;
-  /** Where it takes sessions by WebSocket. */
-  readonly wss: HostPort;
+  /** Where it takes sessions by WebSocket; undefined where it is not dialled. */
+  readonly wss: HostPort | undefined;
   /** Whether something else ends TLS before it. */
   readonly behindProxy: boolean;
   /** PEM file of trusted certificates, absolute; undefined = the system's. */
@@ -33,7 +35,7 @@ export interface ReconnectConfig {
 export function dialingSchema() {
   return {
     relay: {
-      address: required(dialKind, addressDoc),
+      address: optional(dialKind, `${addressDoc} Required unless transports is norouter.`),
       id: required(peerIdKind, idDoc),
       ...relayByWebSocketSchema(),
     },
@@ -45,8 +47,8 @@ export function dialingSchema() {
 export function maybeDialingSchema() {
   return {
     relay: {
-      address: optional(dialKind, `${addressDoc} Required unless transports is telebit alone.`),
-      id: optional(peerIdKind, `${idDoc} Required like the address.`),
+      address: optional(dialKind, `${addressDoc} Required where transports has quic or wss.`),
+      id: optional(peerIdKind, `${idDoc} Required unless transports is telebit alone.`),
       ...relayByWebSocketSchema(),
     },
     ...linkSchema(),
@@ -55,10 +57,24 @@ export function maybeDialingSchema() {
 
 /** The relay's addresses, complete. */
 export function relayTarget<
-  T extends { readonly address: HostPort; readonly wss: HostPort | undefined },
->(values: T): T & { readonly wss: HostPort } {
-  const wss = values.wss ?? Object.freeze({ host: values.address.host, port: defaultWssPort });
+  T extends { readonly address: HostPort | undefined; readonly wss: HostPort | undefined },
+>(values: T): T {
+  const { address } = values;
+  if (values.wss !== undefined || address === undefined) return Object.freeze(values);
+  const wss = Object.freeze({ host: address.host, port: defaultWssPort });
   return Object.freeze({ ...values, wss });
+}
+
+/** Notes a relay without an address where it is to be dialled. */
+export function checkRelayAddress(
+  transports: readonly string[] | undefined,
+  address: HostPort | undefined,
+  root: Place,
+  problems: Problems,
+): void {
+  if (address !== undefined || transports?.some(isDialled) !== true) return;
+  if (problems.list.some(({ path }) => path === "relay" || path === "relay.address")) return;
+  root.key("relay").key("address").note(`is required: ${dialKind.expected}`);
 }
 
 function linkSchema() {

@@ -176,6 +176,32 @@ describe("sound configurations", () => {
     expect(alone.telebit?.relay.address).toEqual({ host: "2001:db8::7", port: 8443 });
   });
 
+  test("a link's command is split as a shell would, or is a list already", () => {
+    const config = loadRelayConfig({ file: join(fixtures, "valid/relay-links.yaml") });
+    const agent = ["culvert", "agent", "--stdio"];
+    expect(config.links).toEqual([
+      {
+        name: "lan-box",
+        command: [
+          ...["ssh", "-o", "ServerAliveInterval 5", "box", "--", ...agent],
+          ...["--config", "my files/server.yaml"],
+        ],
+      },
+      { name: "laptop", command: ["docker", "exec", "-i", "laptop", ...agent] },
+    ]);
+    expect(config.listen).toEqual([]);
+  });
+
+  test("who is at the end of a link need not know where its relay is, but which", () => {
+    const server = loadServerConfig({ file: join(fixtures, "valid/server-norouter.yaml") });
+    const client = loadClientConfig({ file: join(fixtures, "valid/client-norouter.yaml") });
+    for (const { transports, relay } of [server, client]) {
+      expect(transports).toEqual(["norouter"]);
+      expect([relay?.address, relay?.wss]).toEqual([undefined, undefined]);
+      expect(relay?.id).toMatch(/^12D3/);
+    }
+  });
+
   test("the relay takes WebSocket on port 443 of its host unless the file says where", () => {
     const config = loadClientConfig({
       file: join(fixtures, "valid/client-with-empty-sections.yaml"),

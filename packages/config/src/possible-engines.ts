@@ -21,9 +21,8 @@ export function isLoopback({ host }: HostPort): boolean {
 
 function quicAddresses(config: DaemonConfig): readonly HostPort[] {
   if (config.role === "relay") return config.listen;
-  return config.relay !== undefined && config.transports.includes("quic")
-    ? [config.relay.address]
-    : [];
+  const address = config.relay?.address;
+  return address !== undefined && config.transports.includes("quic") ? [address] : [];
 }
 
 const loopback = new BlockList();

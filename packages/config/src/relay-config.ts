@@ -2,6 +2,7 @@ import type { Millis } from "@culvert/runtime";
 import type { HostPort } from "./address-kinds.ts";
 import { checkQuic } from "./cross-checks.ts";
 import { quicConfig, type LogConfig, type QuicConfig } from "./common-schema.ts";
+import type { LinkConfig } from "./link-kinds.ts";
 import { load, type Sources } from "./load.ts";
 import type { Place } from "./place.ts";
 import { relaySchema, type GrantConfig, type PeerConfig } from "./relay-schema.ts";
@@ -50,6 +51,8 @@ export interface RelayConfig {
   readonly listen: readonly HostPort[];
   readonly peers: readonly PeerConfig[];
   readonly grants: readonly GrantConfig[];
+  /** Each names a peer. */
+  readonly links: readonly LinkConfig[];
   /** `listen` undefined = no admin server. */
   readonly admin: { readonly listen: HostPort | undefined };
   readonly control: { readonly socket: string };
@@ -93,6 +96,7 @@ export function loadRelayConfig(sources: Sources): RelayConfig {
       if (!problems.touch("peers")) {
         checkPeers(peers, root);
         if (!problems.touch("grants")) checkGrants(peers, grants, root);
+        if (!problems.touch("links")) checkLinks(peers, sound.links ?? [], root);
       }
       checkRelayListeners(sound, root, parsed);
       if (!parsed.touch("peers")) checkPublic(sound, root, parsed);
@@ -127,6 +131,15 @@ function checkPeers(peers: readonly PeerConfig[], root: Place): void {
     else names.set(name, index);
     if (sameId !== undefined) place.key("id").note(`${id} is the id of peers[${sameId}] too`);
     else ids.set(id, index);
+  }
+}
+
+function checkLinks(peers: readonly PeerConfig[], links: readonly LinkConfig[], root: Place): void {
+  for (const [index, { name }] of links.entries()) {
+    const place = root.key("links").entry(index).key("name");
+    if (!peers.some((peer) => peer.name === name)) place.note(`no peer is named ${name}`);
+    const first = links.findIndex((link) => link.name === name);
+    if (first < index) place.note(`${name} is the name of links[${first}] too`);
   }
 }
 

@@ -5,6 +5,7 @@ import { commonSchema, limitKind, quicListenerSchema, waitDuration } from "./com
 import { configDefaults } from "./defaults.ts";
 import { nameKind } from "./forward-kinds.ts";
 import { withDefault, type Kind } from "./kind.ts";
+import { linkKind } from "./link-kinds.ts";
 import { grantServiceKind } from "./rule-kinds.ts";
 import { choiceKind, countKind, orOff, peerIdKind } from "./scalar-kinds.ts";
 import { wssSchema } from "./transport-schema.ts";
@@ -50,6 +51,11 @@ export function relaySchema(file: string) {
       ),
       "[]",
       "Which client may reach which services of which server; nothing else is allowed.",
+    ),
+    links: withDefault(
+      listOf(linkKind, 1_000),
+      "[]",
+      "Peers that the relay goes to itself: name, and command, whose standard input and output lead to culvert agent --stdio there.",
     ),
     admin: {
       listen: withDefault(

@@ -1,4 +1,4 @@
-import { dialKind } from "./address-kinds.ts";
+import { checkRelayAddress } from "./dialing-schema.ts";
 import type { ExposeTarget } from "./expose-kinds.ts";
 import type { SoundValues } from "./load.ts";
 import type { Place } from "./place.ts";
@@ -48,7 +48,7 @@ function checkRelays(
     root.key(section).key(key).note(`is required: ${expected}`);
   };
   if (transports.some((name) => name !== "telebit")) {
-    need("relay", "address", relay.address, dialKind.expected);
+    checkRelayAddress(transports, relay.address, root, problems);
     need("relay", "id", relay.id, peerIdKind.expected);
   } else if (relay.address !== undefined || relay.id !== undefined) {
     root

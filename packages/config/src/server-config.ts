@@ -82,10 +82,7 @@ export function loadServerConfig(sources: Sources): ServerConfig {
     role: "server",
     file,
     transports: Object.freeze(values.transports.filter((name) => name !== "telebit")),
-    relay:
-      address === undefined || id === undefined
-        ? undefined
-        : relayTarget({ address, id, ...byWebSocket }),
+    relay: id === undefined ? undefined : relayTarget({ address, id, ...byWebSocket }),
     telebit:
       relay === undefined || tokenFile === undefined
         ? undefined

@@ -6,8 +6,8 @@ import { withDefault, type ValuesOf } from "./kind.ts";
 import type { Place } from "./place.ts";
 import { choiceKind, countKind, sizeKind } from "./scalar-kinds.ts";
 
-/** What carries the session to a relay of ours. */
-export type TransportName = "quic" | "wss";
+/** What carries the session to a relay of ours: dialled by QUIC or WebSocket, or over our own standard input and output. */
+export type TransportName = "quic" | "wss" | "norouter";
 
 /** Bounds of a session by WebSocket; times are those of QUIC. */
 export interface WssSettings {
@@ -25,21 +25,23 @@ export interface WssSettings {
   readonly handshakeTimeout: Millis;
 }
 
+const norouterDoc = "norouter, alone, is for culvert agent --stdio, which a link starts";
+
 /** The key `transports` of a client. */
 export function clientTransports() {
   return withDefault(
-    listOf(choiceKind(["quic", "wss"]), 2),
+    listOf(choiceKind(["quic", "wss", "norouter"]), 2),
     configDefaults.transports,
-    "What may carry the session: quic (UDP), wss (WebSocket over TLS, where UDP is blocked), or both.",
+    `What may carry the session: quic (UDP), wss (WebSocket over TLS, where UDP is blocked), or both; ${norouterDoc}.`,
   );
 }
 
 /** The key `transports` of a server, which may be the device of a Telebit relay too. */
 export function serverTransports() {
   return withDefault(
-    listOf(choiceKind(["quic", "wss", "telebit"]), 3),
+    listOf(choiceKind(["quic", "wss", "norouter", "telebit"]), 3),
     configDefaults.transports,
-    "What may carry the session: quic (UDP), wss (WebSocket over TLS, where UDP is blocked), or both; telebit attaches to a Telebit relay, alone or besides.",
+    `What may carry the session: quic (UDP), wss (WebSocket over TLS, where UDP is blocked), or both; ${norouterDoc}; telebit attaches to a Telebit relay, alone or besides.`,
   );
 }
 
@@ -101,7 +103,17 @@ export function checkWss(
 export function checkTransports(transports: readonly string[] | undefined, place: Place): void {
   if (transports === undefined) return;
   if (transports.length === 0) place.note("expected at least one transport, found none");
+  if (transports.includes("norouter") && transports.some((name) => isDialled(name))) {
+    place.note(
+      "norouter is a session that a link has begun, and goes with no transport that dials",
+    );
+  }
   for (const [index, name] of transports.entries()) {
     if (transports.indexOf(name) < index) place.entry(index).note(`${name} is named already`);
   }
+}
+
+/** Whether a transport dials the relay, and needs to know where it is. */
+export function isDialled(transport: string): boolean {
+  return transport === "quic" || transport === "wss";
 }

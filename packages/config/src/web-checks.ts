@@ -13,7 +13,9 @@ export function checkRelayListeners(sound: Sound, root: Place, problems: Problem
   if (!problems.touch("listen")) {
     checkListeners(entries(listen, root.key("listen")));
     const byWebSocket = [...(web.https ?? []), ...(web.plain ?? [])];
-    if (listen.length === 0 && byWebSocket.length === 0 && !problems.touch("web")) {
+    const links = sound.links ?? [];
+    const hasNone = listen.length === 0 && byWebSocket.length === 0 && links.length === 0;
+    if (hasNone && !problems.touch("web") && !problems.touch("links")) {
       root.key("listen").note("expected at least one address, here or in web.https, found none");
     }
   }

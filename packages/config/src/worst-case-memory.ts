@@ -147,9 +147,13 @@ function ofStrangerSessions(config: DaemonConfig & { readonly role: "relay" }): 
 }
 
 function carries(config: DaemonConfig, transport: "quic" | "wss"): boolean {
-  if (config.role !== "relay") return config.transports.includes(transport);
-  const { web, listen } = config;
-  return (transport === "quic" ? listen : [...web.https, ...web.plain]).length > 0;
+  // A link has the bounds of a WebSocket.
+  if (config.role !== "relay") {
+    const { transports } = config;
+    return transports.some((name) => (name === "norouter" ? "wss" : name) === transport);
+  }
+  const { web, listen, links } = config;
+  return (transport === "quic" ? listen : [...web.https, ...web.plain, ...links]).length > 0;
 }
 
 /** A connection's tip while it is read, and what Node holds of two streams below their high-water marks. */

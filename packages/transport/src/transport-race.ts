@@ -5,7 +5,7 @@ import type { Session } from "./session.ts";
 /** One way to a relay. */
 export interface Transport {
   /** As the configuration names it. */
-  readonly name: "quic" | "wss";
+  readonly name: "quic" | "wss" | "norouter";
   /** Dials the relay once and proves who it is. */
   readonly dial: (signal: AbortSignal) => Promise<Session>;
 }

@@ -6,6 +6,7 @@ import {
   linkObserver,
   planDials,
   RelayLink,
+  type DialPlan,
   type LinkStatus,
   type Session,
 } from "@culvert/transport";
@@ -35,13 +36,15 @@ export interface LinkParts {
 export function buildLink(config: Dialing, context: DaemonContext, parts: LinkParts): RelayLink {
   const { clock, random, log, registry } = context;
   const { role, relay, reconnect } = config;
-  const plan = planDials(relayTransports(config, context), clock);
+  const { givenSession } = context;
+  const plan: DialPlan = givenSession ?? planDials(relayTransports(config, context), clock);
+  const { better } = plan;
   const observer = linkObserver({
     clock,
     log,
     metrics: new LinkMetrics(registry),
     role,
-    relay: formatHostPort(relay.address),
+    relay: relay.address === undefined ? relay.id : formatHostPort(relay.address),
   });
   return new RelayLink(
     {
@@ -49,7 +52,7 @@ export function buildLink(config: Dialing, context: DaemonContext, parts: LinkPa
       random,
       // A one-shot session is over before a better one would be of use.
       dial: plan.dial,
-      ...(parts.transient || plan.better === undefined ? {} : { better: plan.better }),
+      ...(parts.transient || better === undefined ? {} : { better }),
       observer: {
         ...observer,
         attached(session, answer) {

@@ -1,7 +1,13 @@
 import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
-import type { ClientConfig, RelayTarget, ServerConfig, TransportName } from "@culvert/config";
-import { ConfigError, errorText } from "@culvert/runtime";
+import type {
+  ClientConfig,
+  HostPort,
+  RelayTarget,
+  ServerConfig,
+  TransportName,
+} from "@culvert/config";
+import { ConfigError, errorText, InternalError } from "@culvert/runtime";
 import { quicDialer, wssDialer, type LookUp, type Transport } from "@culvert/transport";
 import type { DaemonContext } from "../daemon/daemon.ts";
 import { daemonEngines } from "./engines.ts";
@@ -19,6 +25,12 @@ export function relayTransports(config: Dialing, context: DaemonContext): readon
   const make: Readonly<Record<TransportName, () => Transport["dial"]>> = {
     quic: () => byQuic(config, context),
     wss: () => byWebSocket(config, context),
+    norouter: () => {
+      throw new ConfigError(
+        "bad_usage",
+        "transports: norouter is a session over standard input and output, which a link of the relay begins: culvert agent --stdio",
+      );
+    },
   };
   return config.transports.map((name) => ({ name, dial: make[name]() }));
 }
@@ -28,7 +40,7 @@ function byQuic({ relay, quic }: Dialing, context: DaemonContext): Transport["di
   return quicDialer(
     { clock, engines: daemonEngines(context), lookUp },
     {
-      relay: relay.address,
+      relay: addressOf(relay.address),
       relayId: relay.id,
       identity,
       policy: quic.policy,
@@ -39,22 +51,29 @@ function byQuic({ relay, quic }: Dialing, context: DaemonContext): Transport["di
 
 function byWebSocket({ relay, wss }: Dialing, context: DaemonContext): Transport["dial"] {
   const { clock, random, identity } = context;
+  const address = addressOf(relay.wss);
   const dial = wssDialer(
     { clock, random, lookUp },
     {
-      relay: relay.wss,
+      relay: address,
       relayId: relay.id,
       identity,
       settings: wss,
       behindProxy: relay.behindProxy,
       ca: relay.caFile === undefined ? undefined : readAuthorities(relay.caFile),
-      proxy: httpProxyOf(relay.proxy, relay.wss, process.env),
+      proxy: httpProxyOf(relay.proxy, address, process.env),
     },
   );
   return (signal) =>
     dial(signal).catch((error: unknown) => {
       throw explainWss(error);
     });
+}
+
+/** The configuration has the address of every transport that dials. */
+function addressOf(address: HostPort | undefined): HostPort {
+  if (address !== undefined) return address;
+  throw new InternalError("invariant", "a relay to dial without an address");
 }
 
 const lookUp: LookUp = (host) => lookup(host, { all: true });

@@ -10,7 +10,7 @@ import {
 } from "@culvert/runtime";
 import { AdminServer, createRegistry, StatusServer, type Log } from "@culvert/telemetry";
 import { ExitCode } from "../exit-code.ts";
-import type { Daemon, DaemonContext } from "./daemon.ts";
+import type { Daemon, DaemonContext, GivenSession } from "./daemon.ts";
 import { FaultGuard, type FaultSource } from "./fault-guard.ts";
 import { StopSignals, type SignalSource } from "./stop-signals.ts";
 
@@ -32,6 +32,8 @@ export interface RunDaemonDeps {
   readonly identity: Identity;
   /** Name and version: `culvert/0.1.0`. */
   readonly software: string;
+  /** Where the session to the relay comes from, if not from a dial. */
+  readonly givenSession?: GivenSession | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function runDaemon(
   deps: RunDaemonDeps,
   build: (context: DaemonContext) => Daemon,
 ): Promise<ExitCode> {
-  const { host, clock, random, log, identity, software } = deps;
+  const { host, clock, random, log, identity, software, givenSession } = deps;
   const scope = new Scope();
   const registry = createRegistry();
   const startedAt = clock.now();
@@ -65,7 +67,7 @@ export async function runDaemon(
   scope.add(() => guard.release());
   logStart(config, deps);
   try {
-    const daemon = build({ clock, random, log, registry, identity });
+    const daemon = build({ clock, random, log, registry, identity, givenSession });
     const status = new StatusServer(
       {
         log,
@@ -95,13 +97,20 @@ export async function runDaemon(
     }
     scope.add(() => daemon.close());
     await daemon.start();
+    const served = { already: false };
     void daemon.ready.then((text) => {
       if (stopping) return;
+      served.already = true;
       log.info("daemon.ready", { ready: text });
       host.stdout.write(`ready ${text}\n`);
     });
-    const signal = await signals.first;
+    const signal = await Promise.race([signals.first, givenSession?.over ?? never]);
     stopping = true;
+    if (signal === undefined) {
+      const clean = await end(scope, clock, log);
+      log.info("daemon.stopped", { uptimeMs: Math.round(clock.now() - startedAt) });
+      return clean && served.already ? ExitCode.Ok : ExitCode.Failure;
+    }
     log.info("daemon.draining", { signal });
     await daemon.drain();
   } catch (error) {
@@ -142,4 +151,5 @@ function logStart(config: DaemonConfig, deps: RunDaemonDeps): void {
   for (const warning of configWarnings(config)) log.warn("config.warning", { warning });
 }
 
+const never = new Promise<void>(() => undefined);
 const closeTimeout = millis(5_000);

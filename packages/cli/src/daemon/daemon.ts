@@ -1,6 +1,7 @@
 import type { Identity } from "@culvert/identity";
 import type { Clock, Random } from "@culvert/runtime";
 import type { Log, Registry } from "@culvert/telemetry";
+import type { Session } from "@culvert/transport";
 
 /** What a daemon is built from, besides its configuration. */
 export interface DaemonContext {
@@ -9,6 +10,18 @@ export interface DaemonContext {
   readonly log: Log;
   readonly registry: Registry;
   readonly identity: Identity;
+  /** The session that was begun over our standard input and output, where there is one: it takes the place of every transport. */
+  readonly givenSession?: GivenSession | undefined;
+}
+
+/** A session to the relay that somebody else has begun. */
+export interface GivenSession {
+  /** What it comes over, for logs: `standard input`. */
+  readonly from: string;
+  /** Gives it, once. */
+  readonly dial: (signal: AbortSignal) => Promise<Session>;
+  /** Resolves when there will be no session any more. */
+  readonly over: Promise<void>;
 }
 
 /** One of the three daemons, as its process sees it. */

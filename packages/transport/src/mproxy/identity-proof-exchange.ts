@@ -6,6 +6,7 @@ import {
   verifyProof,
   type ChannelBinding,
   type ChannelBindingKind,
+  type ProofDomain,
 } from "./identity-proof.ts";
 import {
   formatDiallerHello,
@@ -49,6 +50,8 @@ interface ProofOptions {
   /** {@link nonceBytes} fresh random bytes. */
   readonly nonce: Uint8Array;
   readonly terms: SessionTerms;
+  /** Default: `session`. */
+  readonly domain?: ProofDomain | undefined;
 }
 
 /** What the end that dialled brings. */
@@ -85,8 +88,8 @@ export class DiallerProof implements ProofExchange {
       return { send: [] };
     }
     const { hello, binding } = this.#listener;
-    const { identity, nonce, relayId } = this.#options;
-    const nonces = { diallerNonce: nonce, listenerNonce: hello.nonce };
+    const { identity, nonce, relayId, domain } = this.#options;
+    const nonces = { domain, diallerNonce: nonce, listenerNonce: hello.nonce };
     const theirs = { role: "listener", binding, ...nonces, signer: relayId } as const;
     const { signature } = parseProof(message, { withId: false });
     if (!verifyProof({ ...theirs, audience: undefined }, signature)) throw badProof(relayId);
@@ -131,9 +134,10 @@ export class ListenerProof implements ProofExchange {
       this.#dialler = parseDiallerHello(message);
       return { send: this.#prove(this.#dialler) };
     }
-    const { binding, nonce, identity } = this.#options;
+    const { binding, nonce, identity, domain } = this.#options;
     const { id, signature } = parseProof(message, { withId: true });
     const claim = {
+      domain,
       role: "dialler",
       binding,
       diallerNonce: this.#dialler.nonce,
@@ -145,7 +149,7 @@ export class ListenerProof implements ProofExchange {
   }
 
   #prove(dialler: DiallerHello): ControlMessage[] {
-    const { identity, nonce, binding, terms } = this.#options;
+    const { identity, nonce, binding, terms, domain } = this.#options;
     if (!dialler.bindings.includes(binding.kind)) {
       throw noCommonBinding(
         dialler.bindings,
@@ -155,6 +159,7 @@ export class ListenerProof implements ProofExchange {
       );
     }
     const signature = signProof(identity, {
+      domain,
       role: "listener",
       binding,
       diallerNonce: dialler.nonce,

@@ -20,8 +20,13 @@ export type ChannelBinding =
 /** The names of the bindings, as they stand in hellos. */
 export type ChannelBindingKind = ChannelBinding["kind"];
 
+/** What kind of session a proof is for, so that a proof for one is worth nothing in another: M-PROXY's, or that over IP packets. */
+export type ProofDomain = "session" | "norouter";
+
 /** Everything a proof vouches for (PROTOCOL.md §12.3). */
 export interface ProofClaim {
+  /** Default: `session`. */
+  readonly domain?: ProofDomain | undefined;
   readonly role: ProofRole;
   readonly binding: ChannelBinding;
   readonly diallerNonce: Uint8Array;
@@ -52,7 +57,7 @@ export const exporterLabel = "EXPORTER-culvert-session";
 function proofStatement(claim: ProofClaim): Statement {
   const { binding } = claim;
   return {
-    label: "culvert-session-v1:",
+    label: labels[claim.domain ?? "session"],
     fields: [
       text(claim.role),
       text(binding.kind),
@@ -69,4 +74,8 @@ function text(value: string): Uint8Array {
   return encoder.encode(value);
 }
 
+const labels: Readonly<Record<ProofDomain, Statement["label"]>> = {
+  session: "culvert-session-v1:",
+  norouter: "culvert-norouter-v1:",
+};
 const encoder = new TextEncoder();

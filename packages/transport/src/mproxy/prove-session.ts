@@ -29,12 +29,30 @@ export interface ProveSessionOptions {
  * reason.
  */
 export function proveSession(options: ProveSessionOptions): Promise<Session> {
+  const maxStreams = options.settings.maxStreams ?? tunnelDefaults.maxStreams;
+  return proveTunnel(options, (tunnel, { id, terms }) => {
+    // Whatever else it has to say, it says on streams.
+    tunnel.control.on(() => undefined);
+    const agreement = { sendWindowBytes: terms.windowBytes, maxStreams: terms.maxStreams };
+    return new MproxySession({ tunnel, peer: id, agreement, maxStreams });
+  });
+}
+
+/**
+ * The same, with what comes of a proved tunnel left to `made`: it is called at once, since what the peer does next may come right
+ * behind its proof. Where it throws, the peer is told why.
+ * @throws as {@link proveSession}.
+ */
+export function proveTunnel<T>(
+  options: ProveSessionOptions,
+  made: (tunnel: Tunnel, peer: ProvedPeer) => T | Promise<T>,
+): Promise<T> {
   const { clock, carrier, deadline, signal } = options;
   const what = `proof of identity with ${carrier.remote}`;
   const dialect = `culvert-${options.role}` as const;
   const tunnel = new MproxyTunnel({ clock, carrier }, { dialect, settings: options.settings });
   const proved = withDeadline({ clock, limit: deadline, what, signal }, () =>
-    exchangeProofs(tunnel, options),
+    exchangeProofs(tunnel, options.exchange, made),
   );
   proved.catch((error: unknown) => {
     tunnel.close({ by: "us", code: "handshake_failed", text: errorText(error) });
@@ -42,8 +60,11 @@ export function proveSession(options: ProveSessionOptions): Promise<Session> {
   return proved;
 }
 
-function exchangeProofs(tunnel: Tunnel, options: ProveSessionOptions): Promise<Session> {
-  const { exchange, settings } = options;
+function exchangeProofs<T>(
+  tunnel: Tunnel,
+  exchange: ProofExchange,
+  made: (tunnel: Tunnel, peer: ProvedPeer) => T | Promise<T>,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let settled = false;
     tunnel.control.on((message) => {
@@ -53,8 +74,7 @@ function exchangeProofs(tunnel: Tunnel, options: ProveSessionOptions): Promise<S
         for (const answer of send) tunnel.control.send(answer);
         if (proved === undefined) return;
         settled = true;
-        // At once, since the peer's streams may come right behind its proof.
-        resolve(sessionOf(tunnel, proved, settings.maxStreams ?? tunnelDefaults.maxStreams));
+        resolve(made(tunnel, proved));
       } catch (error) {
         settled = true;
         reject(error instanceof Error ? error : new Error(String(error)));
@@ -67,11 +87,4 @@ function exchangeProofs(tunnel: Tunnel, options: ProveSessionOptions): Promise<S
     });
     for (const message of exchange.begin()) tunnel.control.send(message);
   });
-}
-
-function sessionOf(tunnel: Tunnel, { id, terms }: ProvedPeer, maxStreams: number): Session {
-  // Whatever else it has to say, it says on streams.
-  tunnel.control.on(() => undefined);
-  const agreement = { sendWindowBytes: terms.windowBytes, maxStreams: terms.maxStreams };
-  return new MproxySession({ tunnel, peer: id, agreement, maxStreams });
 }

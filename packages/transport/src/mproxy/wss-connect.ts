@@ -66,6 +66,11 @@ export interface UpgradeOptions {
   readonly target: HostPort;
   /** Whether the scheme is `wss`. */
   readonly tls: boolean;
+  /**
+   * Whether someone between may read the frames. Masks of random bits (RFC 6455 §5.3, §10.3) keep what our users send from being taken
+   * for HTTP by such a one; inside TLS that ends at the peer itself there is none, and the mask is nought, which costs nothing.
+   */
+  readonly readBetween: boolean;
   /** Where the peer is, for logs and status. */
   readonly remote: string;
 }
@@ -77,7 +82,7 @@ export interface UpgradeOptions {
  */
 export async function upgradeToWebSocket(
   socket: Duplex,
-  { clock, target, tls, remote }: UpgradeOptions,
+  { clock, target, tls, readBetween, remote }: UpgradeOptions,
   signal: AbortSignal,
 ): Promise<WebSocketCarrier> {
   signal.throwIfAborted();
@@ -90,6 +95,7 @@ export async function upgradeToWebSocket(
     maxPayload: carrierDefaults.maxMessageBytes,
     followRedirects: false,
     maxHeaderSize: maxAnswerBytes,
+    ...(readBetween ? {} : { generateMask: (mask: Buffer) => void mask.fill(0) }),
   });
   return new Promise((resolve, reject) => {
     const what = `no WebSocket at ${url}`;

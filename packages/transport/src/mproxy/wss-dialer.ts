@@ -85,7 +85,7 @@ function dialAddress(
         ended,
       );
       const remote = formatHostPort(options.proxy === undefined ? address : relay);
-      const upgrade = { clock, target: relay, tls: true, remote };
+      const upgrade = { clock, target: relay, tls: true, readBetween: behindProxy, remote };
       const carrier = await upgradeToWebSocket(secure, upgrade, ended);
       const { relayId, identity, settings } = options;
       const trustsBetween = behindProxy;
