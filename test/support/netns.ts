@@ -1,6 +1,8 @@
 import { onTestFinished } from "vitest";
 import { randomBytes } from "node:crypto";
-import { run } from "./child.ts";
+import { makeNamespace, removeNamespace, type Namespace } from "./namespace.ts";
+
+export type { Namespace } from "./namespace.ts";
 
 /** Two network namespaces joined by a veth pair. */
 export interface TwoNamespaces {
@@ -9,15 +11,6 @@ export interface TwoNamespaces {
   /** Holds the server, the client and both ends of the user's connection. */
   readonly lan: Namespace;
   readonly wanAddress: string;
-}
-
-/** One namespace. */
-export interface Namespace {
-  readonly name: string;
-  /** What to put in front of a command to run it inside. */
-  readonly prefix: readonly string[];
-  /** Runs a command inside; throws if it fails. */
-  sh(command: string): Promise<string>;
 }
 
 /** Makes the two and their 1,500-byte link for as long as the test runs; root only. */
@@ -32,17 +25,6 @@ export async function useTwoNamespaces(): Promise<TwoNamespaces> {
 }
 
 async function useNamespace(name: string): Promise<Namespace> {
-  const made = await run("ip", ["netns", "add", name]);
-  if (made.code !== 0) throw new Error(`ip netns add: ${made.stderr}`);
-  onTestFinished(async () => {
-    await run("ip", ["netns", "delete", name]);
-  });
-  const prefix = ["ip", "netns", "exec", name];
-  const sh = async (command: string): Promise<string> => {
-    const result = await run("ip", ["netns", "exec", name, "sh", "-c", command]);
-    if (result.code !== 0) throw new Error(`${command}: ${result.stderr}`);
-    return result.stdout;
-  };
-  await sh("ip link set lo up");
-  return { name, prefix, sh };
+  onTestFinished(() => removeNamespace(name));
+  return makeNamespace(name);
 }
