@@ -8,3 +8,9 @@ export {
   type Ipv4Network,
 } from "./router/ipv4.ts";
 export { Router, type RouterOptions } from "./router/router.ts";
+export {
+  egressDefaults,
+  FrameWriter,
+  type EgressLimits,
+  type EgressStats,
+} from "./egress/frame-writer.ts";

@@ -1,0 +1,84 @@
+import { Writable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { FrameDecoder, frameType } from "@culvert/wire";
+import { FrameWriter } from "./frame-writer.ts";
+
+/** A stream whose writes stay open until they are let go. */
+class HeldStream extends Writable {
+  readonly writes: Buffer[] = [];
+  #release: (() => void) | undefined;
+
+  override _writev(
+    chunks: { chunk: Buffer; encoding: BufferEncoding }[],
+    callback: (error?: Error | null) => void,
+  ): void {
+    this.writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk)));
+    this.#release = callback;
+  }
+
+  release(): void {
+    this.#release?.();
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("FrameWriter", () => {
+  it("writes the frames of one turn at once", async () => {
+    const stream = new HeldStream();
+    const writer = new FrameWriter(stream);
+    expect(writer.sendMessage(Buffer.from("{}"))).toBe(true);
+    expect(writer.sendPacket(Buffer.alloc(20), 7)).toBe(true);
+    await turn();
+    expect(stream.writes).toHaveLength(1);
+    const frames = new FrameDecoder().push(stream.writes[0]!);
+    expect(frames.map(({ type, reserved }) => [type, reserved])).toEqual([
+      [frameType.json, 0],
+      [frameType.l3, 7],
+    ]);
+  });
+
+  it("drops and counts what a stuck reader has no room for, and goes on when it has", async () => {
+    const stream = new HeldStream();
+    const writer = new FrameWriter(stream, { maxFrames: 3, maxBytes: 1_000 });
+    const packet = Buffer.alloc(100);
+    expect([1, 2, 3, 4].map(() => writer.sendPacket(packet))).toEqual([true, true, true, false]);
+    expect(writer.stats()).toEqual({
+      frames: 3,
+      bytes: 300,
+      droppedFrames: 1,
+      droppedBytes: 100,
+      queuedBytes: 324,
+    });
+    await turn();
+    stream.release();
+    await turn();
+    expect(writer.sendPacket(packet)).toBe(true);
+  });
+
+  it("bounds bytes, but lets one long frame through", () => {
+    const writer = new FrameWriter(new HeldStream(), { maxBytes: 1_000 });
+    expect(writer.sendPacket(Buffer.alloc(5_000))).toBe(true);
+    expect(writer.sendPacket(Buffer.alloc(20))).toBe(false);
+  });
+
+  it("copies what it is given", async () => {
+    const stream = new HeldStream();
+    const packet = Buffer.alloc(20, 1);
+    new FrameWriter(stream).sendPacket(packet);
+    packet.fill(2);
+    await turn();
+    expect(stream.writes[0]!.subarray(8)).toEqual(Buffer.alloc(20, 1));
+  });
+
+  it("drops everything once the stream has ended", () => {
+    const stream = new HeldStream();
+    stream.end();
+    expect(new FrameWriter(stream).sendPacket(Buffer.alloc(20))).toBe(false);
+    const broken = new HeldStream();
+    broken.destroy();
+    expect(new FrameWriter(broken).sendPacket(Buffer.alloc(20))).toBe(false);
+  });
+});
