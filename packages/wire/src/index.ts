@@ -36,4 +36,5 @@ export type {
 export { TipDecoder, type DecodedTip, type TipDecoderLimits } from "./tip-decoder.ts";
 export * from "./mproxy/index.ts";
 export * from "./norouter/index.ts";
+export * from "./socks/index.ts";
 export { ClientHelloReader, type ClientHello, type ClientHelloLimits } from "./tls/client-hello.ts";

@@ -1,14 +1,6 @@
 import type { Socket } from "node:net";
 import { errorText, formatMillis, TransportError, type Clock, type Millis } from "@culvert/runtime";
 import { rateLimited, type Log } from "@culvert/telemetry";
-import { Status } from "@culvert/wire";
-import { answerAndClose } from "./answer-and-close.ts";
-import { ConnectRefused } from "./connect-refused.ts";
-import { entranceDefaults } from "./entrance-defaults.ts";
-import type { Connector, Entrance, EntranceStatus } from "./entrance.ts";
-import { Forwarder } from "./forwarder.ts";
-import { proxyDestination } from "./proxy-destination.ts";
-import { ProxyUsers, type Password } from "./proxy-users.ts";
 import {
   encodeMethod,
   encodePasswordResult,
@@ -17,8 +9,16 @@ import {
   SocksCommand,
   SocksMethod,
   SocksReply,
+  Status,
   type SocksMessage,
-} from "./socks5-codec.ts";
+} from "@culvert/wire";
+import { answerAndClose } from "./answer-and-close.ts";
+import { ConnectRefused } from "./connect-refused.ts";
+import { entranceDefaults } from "./entrance-defaults.ts";
+import type { Connector, Entrance, EntranceStatus } from "./entrance.ts";
+import { Forwarder } from "./forwarder.ts";
+import { proxyDestination } from "./proxy-destination.ts";
+import { ProxyUsers, type Password } from "./proxy-users.ts";
 import { TcpListener } from "./tcp-listener.ts";
 
 /** What a {@link Socks5Entrance} needs. */
@@ -108,7 +108,9 @@ export class Socks5Entrance implements Entrance {
   }
 
   #shakeHands(socket: Socket): void {
-    const decoder = new Socks5Decoder({ requirePassword: this.#users.required });
+    const decoder = new Socks5Decoder({
+      methods: [this.#users.required ? SocksMethod.password : SocksMethod.none],
+    });
     let isOver = false;
     const finish = (): void => {
       isOver = true;

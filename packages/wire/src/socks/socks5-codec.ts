@@ -7,6 +7,9 @@ export const SocksMethod = {
   unacceptable: 0xff, // none of those the client offers
 } as const;
 
+/** One of {@link SocksMethod}. */
+export type SocksMethodCode = (typeof SocksMethod)[keyof typeof SocksMethod];
+
 /** Commands of a request (RFC 1928 §4). */
 export const SocksCommand = {
   connect: 0x01,
@@ -39,6 +42,8 @@ export type SocksMessage =
       readonly host: string;
       readonly hostKind: "name" | "ipv4" | "ipv6";
       readonly port: number;
+      /** The destination as it was sent, from the address type to the port: a copy, for an answer that repeats it. */
+      readonly destination: Uint8Array;
       /** What follows the request and belongs to the connection: a view, valid until the next push. */
       readonly rest: Uint8Array;
     };
@@ -48,12 +53,13 @@ export type SocksMessage =
  * most, which is less than 520 bytes. After a throw, or behind the request, it takes nothing more.
  */
 export class Socks5Decoder {
-  readonly #requirePassword: boolean;
+  readonly #methods: readonly SocksMethodCode[];
   #expects: "greeting" | "credentials" | "request" | "nothing" = "greeting";
   #held = new Uint8Array(0);
 
-  constructor(options: { readonly requirePassword: boolean }) {
-    this.#requirePassword = options.requirePassword;
+  /** @param options - `methods`: what the server takes, the best first; the first of them that the client offers is chosen. */
+  constructor(options: { readonly methods: readonly SocksMethodCode[] }) {
+    this.#methods = options.methods;
   }
 
   /**
@@ -108,8 +114,8 @@ export class Socks5Decoder {
     assertVersion(version);
     if (count === undefined || bytes.length < 2 + count) return undefined;
     const methods = [...bytes.subarray(2, 2 + count)];
-    const wanted = this.#requirePassword ? SocksMethod.password : SocksMethod.none;
-    const chosen = methods.includes(wanted) ? wanted : SocksMethod.unacceptable;
+    const chosen =
+      this.#methods.find((method) => methods.includes(method)) ?? SocksMethod.unacceptable;
     this.#expects = nextAfter[chosen];
     return { message: { kind: "greeting", methods, chosen }, length: 2 + count };
   }
@@ -143,7 +149,9 @@ export class Socks5Decoder {
     this.#expects = "nothing";
     const rest = bytes.subarray(length);
     const port = high * 256 + low;
-    return { message: { kind: "request", command, host, hostKind, port, rest }, length };
+    const destination = bytes.slice(3, length);
+    const message = { kind: "request", command, host, hostKind, port, destination, rest } as const;
+    return { message, length };
   }
 }
 
@@ -157,9 +165,12 @@ export function encodePasswordResult(isRight: boolean): Uint8Array {
   return Uint8Array.of(passwordVersion, isRight ? 0 : 1);
 }
 
-/** The answer to a request (RFC 1928 §6). The bound address is left open, since the connection leaves from another machine. */
-export function encodeReply(reply: number): Uint8Array {
-  return Uint8Array.of(socksVersion, reply, 0, AddressType.ipv4, 0, 0, 0, 0, 0, 0);
+/**
+ * The answer to a request (RFC 1928 §6). The bound address, from its type to the port, is left open unless given, since the connection
+ * leaves from another machine.
+ */
+export function encodeReply(reply: number, bound: Uint8Array = unspecified): Uint8Array {
+  return Uint8Array.of(socksVersion, reply, 0, ...bound);
 }
 
 interface Decoded {
@@ -217,5 +228,6 @@ const nextAfter = {
   [SocksMethod.password]: "credentials",
   [SocksMethod.unacceptable]: "nothing",
 } as const;
+const unspecified = Uint8Array.of(AddressType.ipv4, 0, 0, 0, 0, 0, 0);
 const socksVersion = 0x05;
 const passwordVersion = 0x01;

@@ -11,11 +11,15 @@ import {
   type SocksMessage,
 } from "./socks5-codec.ts";
 
+const only = (requirePassword: boolean) => ({
+  methods: [requirePassword ? SocksMethod.password : SocksMethod.none],
+});
+
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
 
 function decodeAll(chunks: readonly Uint8Array[], requirePassword = false): SocksMessage[] {
-  const decoder = new Socks5Decoder({ requirePassword });
+  const decoder = new Socks5Decoder(only(requirePassword));
   return chunks.flatMap((chunk) => decoder.push(chunk.slice()));
 }
 
@@ -31,6 +35,7 @@ describe("golden bytes", () => {
         host: "lan-box",
         hostKind: "name",
         port: 22,
+        destination: hex("03 07 6c616e2d626f78 0016"),
         rest: hex("535348"),
       },
     ]);
@@ -65,6 +70,8 @@ describe("golden bytes", () => {
     expect(encodePasswordResult(true)).toEqual(hex("01 00"));
     expect(encodePasswordResult(false)).toEqual(hex("01 01"));
     expect(encodeReply(SocksReply.connectionRefused)).toEqual(hex("05 05 00 01 00000000 0000"));
+    const bound = hex("03 01 61 0016");
+    expect(encodeReply(SocksReply.succeeded, bound)).toEqual(hex("05 00 00 03 01 61 0016"));
   });
 });
 
@@ -73,9 +80,16 @@ test.each([
   ["nothing required, only password offered", "05 01 02", false],
   ["no method offered", "05 00", false],
 ])("%s: unacceptable, and the handshake is over", (_what, bytes, requirePassword) => {
-  const decoder = new Socks5Decoder({ requirePassword });
+  const decoder = new Socks5Decoder(only(requirePassword));
   expect(decoder.push(hex(bytes))).toMatchObject([{ chosen: SocksMethod.unacceptable }]);
   expect(() => decoder.push(hex("05"))).toThrow(expect.objectContaining({ code: "decoder_dead" }));
+});
+
+test("of what the client offers, the server's first is chosen", () => {
+  const decoder = new Socks5Decoder({ methods: [SocksMethod.password, SocksMethod.none] });
+  expect(decoder.push(hex("05 02 00 02"))).toMatchObject([{ chosen: SocksMethod.password }]);
+  const other = new Socks5Decoder({ methods: [SocksMethod.password, SocksMethod.none] });
+  expect(other.push(hex("05 01 00"))).toMatchObject([{ chosen: SocksMethod.none }]);
 });
 
 test.each([
@@ -86,7 +100,7 @@ test.each([
   ["another version of the credentials", "05 01 02 05", true, "malformed_message"],
   ["an unknown address type", "05 01 00 05 01 00 02 00", false, "malformed_message"],
 ])("%s is refused, and the decoder is dead", (_what, bytes, requirePassword, code) => {
-  const decoder = new Socks5Decoder({ requirePassword });
+  const decoder = new Socks5Decoder(only(requirePassword));
   expect(() => decoder.push(hex(bytes))).toThrow(expect.objectContaining({ code }));
   expect(() => decoder.push(hex("00"))).toThrow(expect.objectContaining({ code: "decoder_dead" }));
 });
@@ -156,7 +170,7 @@ test("random and damaged bytes give messages or a WireError, and nothing else", 
   const anyBytes = fc.oneof(fc.uint8Array({ maxLength: 600 }), damaged);
   fc.assert(
     fc.property(anyBytes, fc.boolean(), (bytes, requirePassword) => {
-      const decoder = new Socks5Decoder({ requirePassword });
+      const decoder = new Socks5Decoder(only(requirePassword));
       try {
         for (const byte of bytes) decoder.push(Uint8Array.of(byte));
       } catch (error) {
@@ -168,7 +182,7 @@ test("random and damaged bytes give messages or a WireError, and nothing else", 
 });
 
 test("no incomplete message is longer than 520 bytes", () => {
-  const decoder = new Socks5Decoder({ requirePassword: true });
+  const decoder = new Socks5Decoder(only(true));
   let messages = 0;
   // The longest of each kind, so that any byte held beyond the bound would show as a message that does not come.
   const longest = [
