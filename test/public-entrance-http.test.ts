@@ -197,6 +197,43 @@ it("each connection that reached a device has a line at its beginning and one at
   );
 });
 
+it("the status shows every name and port, who serves it, and the connections there are", async () => {
+  const { port } = await useSite(() => "here");
+  const { entrance, http, add } = await useEntrance();
+  const device = new LocalDevice("lan-box", port);
+  const away = new LocalDevice("other-box", port);
+  away.connected = false;
+  add(name, device);
+  add(name, away);
+  add("*.example.net", away, { tls: "pass", http: "redirect" });
+  const open = await entrance.ports.open({ host: "127.0.0.1", port: 0 }, device);
+  const [visitor, caller] = [connect(http, "127.0.0.1"), connect(open.port, "127.0.0.1")];
+  onTestFinished(() => [visitor, caller].forEach((socket) => void socket.destroy()));
+  let heard = "";
+  visitor.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+  visitor.write(`GET / HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+  const status = await waitUntil("both connections", () => {
+    const now = entrance.status();
+    return heard.endsWith("here") && now.connections.length === 2 ? now : undefined;
+  });
+  expect(status).toMatchObject({ siteCount: 3, connectionCount: 2 });
+  expect(status.sites).toEqual([
+    { site: name, servers: ["lan-box"], tls: "end", http: "forward", connections: 1 },
+    { site: "*.example.net", servers: [], tls: "pass", http: "redirect", connections: 0 },
+    { site: `port 127.0.0.1:${open.port}`, servers: ["lan-box"], connections: 1 },
+  ]);
+  const from = (socket: Socket) => ({
+    remote: `127.0.0.1:${socket.localPort}`,
+    server: "lan-box",
+    tls: "none",
+  });
+  const visit = status.connections.find(({ name: asked }) => asked === name);
+  expect(visit).toMatchObject({ ...from(visitor), port: http, requests: 1 });
+  expect(visit?.bytesDown).toBeGreaterThan(4);
+  const call = status.connections.find(({ name: asked }) => asked === "");
+  expect(call).toMatchObject({ ...from(caller), port: open.port, requests: 0 });
+});
+
 it("a drain ends idle connections, lets requests finish, and takes nobody new", async () => {
   let finish = (): void => undefined;
   const server = createServer((_request, response) => {

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "@culvert/telemetry";
-import type { SessionListener } from "@culvert/transport";
+import type { SessionListener, TunnelDropReason } from "@culvert/transport";
 
 /** Why the relay would not keep a session. */
 export type SessionRefusal =
@@ -15,6 +15,8 @@ export interface RelayGauges {
   bytes(): { readonly clientToServer: number; readonly serverToClient: number };
   /** The sum over all listeners. */
   listeners(): ReturnType<SessionListener["stats"]>;
+  /** What peers sent by WebSocket and was thrown away, since the start. */
+  tunnelDrops(): Readonly<Record<TunnelDropReason, number>>;
 }
 
 /** The relay's metrics, each declared here and nowhere else. No label comes from what a peer says. */
@@ -125,6 +127,18 @@ export class RelayMetrics {
         this.reset();
         this.inc({ direction: "client_to_server" }, bytes?.clientToServer ?? 0);
         this.inc({ direction: "server_to_client" }, bytes?.serverToClient ?? 0);
+      },
+    });
+    new Counter({
+      name: "culvert_relay_tunnel_drops_total",
+      help: "What peers sent by WebSocket and was thrown away or refused, by reason.",
+      labelNames: ["reason"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [reason, drops] of Object.entries(gauges()?.tunnelDrops() ?? {})) {
+          this.inc({ reason }, drops);
+        }
       },
     });
     new Counter({

@@ -21,6 +21,7 @@ import { PublicGrants } from "./public-offers/public-grants.ts";
 import { PublicOffers } from "./public-offers/public-offers.ts";
 import { SessionDesk } from "./session-desk.ts";
 import { relayStatus, type RelayStatus } from "./status.ts";
+import { TunnelDrops } from "./tunnel-drops.ts";
 import type { RelayWeb } from "./web/relay-web.ts";
 
 /** What a relay needs from outside. */
@@ -45,6 +46,7 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #directory: Directory;
   readonly #connections = new ConnectionTable();
+  readonly #tunnelDrops = new TunnelDrops();
   readonly #broker: ConnectionBroker;
   readonly #desk: SessionDesk;
   /** What attached servers have of a public entrance; whoever has one starts it. */
@@ -125,6 +127,7 @@ export class Relay {
       connections: () => this.#connections.size,
       bytes: () => this.#bytes(),
       listeners: () => sumListenerStats(this.#listeners.map((listener) => listener.stats())),
+      tunnelDrops: () => this.#tunnelDrops.total(),
     });
   }
 
@@ -158,6 +161,7 @@ export class Relay {
       draining: this.#draining,
       bytes: this.#bytes(),
       devices: this.#web?.telebit?.status(),
+      entrance: this.#web?.entrance.status(),
     });
   }
 
@@ -180,7 +184,10 @@ export class Relay {
   }
 
   async #accept(listener: SessionListener): Promise<void> {
-    for await (const session of listener.sessions) void this.#desk.serve(session);
+    for await (const session of listener.sessions) {
+      this.#tunnelDrops.watch(session);
+      void this.#desk.serve(session);
+    }
   }
 
   #onEnded(result: SpliceResult): void {

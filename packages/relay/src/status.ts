@@ -3,6 +3,7 @@ import type { SessionListener } from "@culvert/transport";
 import type { ConnectionTable } from "./connection-table.ts";
 import type { Directory } from "./directory.ts";
 import type { TelebitDeviceStatus } from "./telebit/telebit-session.ts";
+import type { PublicStatus } from "./web/public-status.ts";
 
 /** What `culvert status` shows of a relay; plain JSON. */
 export interface RelayStatus {
@@ -13,6 +14,8 @@ export interface RelayStatus {
   readonly connections: readonly ConnectionStatus[];
   /** Telebit devices that hold a token; absent where the relay serves none. */
   readonly devices?: readonly TelebitDeviceStatus[];
+  /** The public entrance; absent where there is none. */
+  readonly public?: PublicStatus;
   /** Bytes relayed since the start. */
   readonly bytes: { readonly clientToServer: number; readonly serverToClient: number };
 }
@@ -62,6 +65,7 @@ export function relayStatus(parts: {
   readonly draining: boolean;
   readonly bytes: RelayStatus["bytes"];
   readonly devices: readonly TelebitDeviceStatus[] | undefined;
+  readonly entrance: PublicStatus | undefined;
 }): RelayStatus {
   const { now, listeners, directory, connections, draining, bytes, devices } = parts;
   return {
@@ -84,6 +88,7 @@ export function relayStatus(parts: {
       })),
     })),
     ...(devices === undefined ? {} : { devices }),
+    ...(parts.entrance === undefined ? {} : { public: parts.entrance }),
     connections: [...connections.list()].map((connection) => ({
       trace: connection.traceId,
       client: connection.client,

@@ -63,9 +63,36 @@ test("a relay's peers and connections, with all four identifiers, bytes and age"
         receivedBytes: 4_096,
       },
     ],
+    public: {
+      listen: ["https 0.0.0.0:443"],
+      sites: [
+        {
+          ...{ site: "app.example.com", servers: ["lan-box", "lan-box"], connections: 2 },
+          ...{ tls: "end", http: "redirect" },
+        },
+        { site: "port 0.0.0.0:2222", servers: [], connections: 0 },
+      ],
+      siteCount: 61,
+      connections: Array.from({ length: 52 }, (_, index) => ({
+        ...{ remote: `203.0.113.7:${50_000 + index}`, port: 443, name: "app.example.com" },
+        ...{ server: "lan-box", tls: "ended" as const, requests: 3 },
+        ...{ bytesUp: 1_024, bytesDown: 2_048, ageMs: 5_000 },
+      })),
+      connectionCount: 53,
+    },
     bytes: { clientToServer: 1, serverToClient: 2 },
   };
   const text = formatStatus({ ...status, process: daemon });
+  expect(text).toMatch(/app\.example\.com {3}│ lan-box {6}│ end │ redirect {3}│ 2 /);
+  expect(text).toMatch(/port 0\.0\.0\.0:2222 │ not attached │ /);
+  expect(text).toContain("and 59 more");
+  expect(text).toContain("Public connections: 53");
+  // The newest stand in the table, the others are counted.
+  expect(text).not.toContain("203.0.113.7:50001 ");
+  expect(text).toMatch(
+    /203\.0\.113\.7:50051 │ 443 {2}│ app\.example\.com │ lan-box │ ended │ 3 {8}│ 1 KiB │ 2 KiB │ 5s/,
+  );
+  expect(text).toContain("and 2 more");
   expect(text).toMatch(/^relay, culvert\/1\.0\.0, process 7, up 1\.02m, draining\n/);
   expect(text).toContain("listens on udp 127.0.0.1:30380");
   expect(text).toMatch(

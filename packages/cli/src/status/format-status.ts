@@ -34,6 +34,12 @@ export function formatStatus(status: unknown): string {
       ["from", "names", "ports", "open", "up", "down", "age"],
       devices(root),
     ),
+    table("Public names and ports", ["what", "server", "tls", "plain http", "open"], sites(root)),
+    table(
+      `Public connections: ${text(part(root["public"])["connectionCount"])}`,
+      ["from", "port", "name", "server", "tls", "requests", "up", "down", "age"],
+      visits(root),
+    ),
     table("Exposed", ["what", "to", "tls", "state", "public at"], exposes(root)),
     table(
       `Connections: ${list(root["connections"]).length}`,
@@ -99,6 +105,36 @@ function devices(root: Part): string[][] {
       age(ageMs),
     ];
   });
+}
+
+function sites(root: Part): string[][] {
+  const { sites, siteCount } = part(root["public"]);
+  const rows = list(sites).map((value) => {
+    const { site, servers, tls, http, connections: open } = part(value);
+    const who = [...new Set(list(servers).map(text))].join(", ");
+    return [text(site), who === "" ? "not attached" : who, text(tls), text(http), text(open)];
+  });
+  return [...rows.slice(0, mostRows), ...moreRow(siteCount, rows, 5)];
+}
+
+function visits(root: Part): string[][] {
+  const { connections } = part(root["public"]);
+  const rows = list(connections).map((value) => {
+    const { remote, port, name, server, tls, requests, bytesUp, bytesDown, ageMs } = part(value);
+    return [
+      ...[remote, port, name, server, tls, requests].map(text),
+      ...[size(bytesUp), size(bytesDown), age(ageMs)],
+    ];
+  });
+  // The newest, which somebody who looks is waiting for.
+  return [...rows.slice(-mostRows), ...moreRow(rows.length, rows, 9)];
+}
+
+/** Says how many rows a long table leaves out. */
+function moreRow(count: unknown, rows: readonly unknown[], columns: number): string[][] {
+  const all = typeof count === "number" ? count : rows.length;
+  const left = all - Math.min(rows.length, mostRows);
+  return left <= 0 ? [] : [[`and ${left} more`, ...Array<string>(columns - 1).fill("")]];
 }
 
 function peers(root: Part): string[][] {
@@ -189,3 +225,6 @@ function age(value: unknown): string {
 function size(value: unknown): string {
   return typeof value === "number" ? formatByteSize(value) : "";
 }
+
+/** Of public names and connections, which may be thousands; all of them are in the JSON. */
+const mostRows = 50;

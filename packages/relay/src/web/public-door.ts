@@ -1,10 +1,12 @@
 import type { Socket } from "node:net";
 import type { Clock, Millis } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
+import { formatHostPort } from "@culvert/transport";
 import type { Admission } from "./admission.ts";
 import type { PublicMetrics, PublicRefusal } from "./metrics.ts";
 import { PublicClient } from "./public-client.ts";
 import type { PublicDevice } from "./public-device.ts";
+import type { PublicVisit } from "./public-status.ts";
 
 /** What the door works with. */
 export interface PublicDoorDeps {
@@ -74,12 +76,35 @@ export class PublicDoor {
     this.#refused(client.remote.address, reason, text, client.serverName);
   }
 
-  /** Logs the first device a connection has reached. */
-  reached(client: PublicClient, name: string, device: PublicDevice): void {
+  /** Logs the first device a connection has reached; `site` is the name, wildcard or port in the tables that led there. */
+  reached(client: PublicClient, name: string, device: PublicDevice, site: string): void {
     const stay = this.#inside.get(client);
     if (stay === undefined || stay.device !== undefined) return;
-    stay.device = { name, device: device.name };
+    stay.device = { name, device: device.name, site };
     this.#deps.log.info("relay.public.opened", describe(client, stay.device));
+  }
+
+  /** The connections that have reached a device, the oldest first, for status. */
+  visits(): PublicVisit[] {
+    const now = this.#deps.clock.now();
+    const visits: PublicVisit[] = [];
+    for (const [client, { device: reached, since }] of this.#inside) {
+      if (reached === undefined) continue;
+      const { remote, local, tls, requests, bytes } = client;
+      const connection = {
+        remote: formatHostPort({ host: remote.address, port: remote.port }),
+        port: local.port,
+        name: reached.name,
+        server: reached.device,
+        tls,
+        requests,
+        bytesUp: bytes.up,
+        bytesDown: bytes.down,
+        ageMs: Math.round(now - since),
+      };
+      visits.push({ site: reached.site, connection });
+    }
+    return visits;
   }
 
   /** Takes a connection off the list of those a drain waits for: it is a session, or a Telebit device. */
@@ -141,7 +166,7 @@ export class PublicDoor {
 
 interface Stay {
   readonly since: Millis;
-  device: { readonly name: string; readonly device: string } | undefined;
+  device: { readonly name: string; readonly device: string; readonly site: string } | undefined;
   /** Not one of the relay's own peers. */
   visitor: boolean;
 }

@@ -15,6 +15,7 @@ import { NameTable } from "./name-table.ts";
 import { PortTable, type OpenPort } from "./port-table.ts";
 import type { PublicDevice } from "./public-device.ts";
 import { PublicDoor } from "./public-door.ts";
+import { publicStatus, type PublicStatus } from "./public-status.ts";
 import { PublicRouter, type ListenerKind } from "./public-router.ts";
 import { SiteServer } from "./site-server.ts";
 import type { PageHandler, UpgradeHandler } from "./upgrade-handler.ts";
@@ -123,6 +124,17 @@ export class PublicEntrance {
   /** What it listens on: `https 0.0.0.0:443`. */
   get addresses(): readonly string[] {
     return [...this.#listeners].map(([{ address }, kind]) => `${kind} ${formatHostPort(address)}`);
+  }
+
+  /** A picture of it for `culvert status`. */
+  status(): PublicStatus {
+    return publicStatus({
+      listen: this.addresses,
+      names: this.names,
+      ports: this.ports,
+      visits: this.#door.visits(),
+      connectionCount: this.#admission.connections,
+    });
   }
 
   /**

@@ -19,6 +19,7 @@ import type { NameTable } from "./name-table.ts";
 import type { PublicClient } from "./public-client.ts";
 import type { PublicConnection, PublicDevice } from "./public-device.ts";
 import type { Guest, PublicDoor } from "./public-door.ts";
+import { portSite } from "./public-status.ts";
 import { TlsAlert, tlsAlert } from "./tls-alert.ts";
 import { TlsEnd } from "./tls-end.ts";
 import type { WebLimits } from "./web-options.ts";
@@ -77,7 +78,7 @@ export class PublicRouter {
   /** Serves a connection of a port that belongs to a device. Never rejects. */
   servePort({ client, settled }: Guest, device: PublicDevice): void {
     settled();
-    this.#pass(client, device, client.connection("tcp", ""));
+    this.#pass(client, device, client.connection("tcp", ""), portSite(client.local.port));
   }
 
   #http(client: PublicClient, settled: () => void): void {
@@ -97,7 +98,8 @@ export class PublicRouter {
     if (route?.policy.tls === "pass" && route.device.connected) {
       settled();
       client.tls = "passed";
-      this.#pass(client, route.device, client.connection("https", serverName));
+      const connection = client.connection("https", serverName);
+      this.#pass(client, route.device, connection, route.pattern);
     } else if (route?.policy.tls === "end" || store.find(serverName) !== undefined) {
       // What is wrong, if anything, is told on a page.
       this.#tlsEnd.end(client);
@@ -116,11 +118,16 @@ export class PublicRouter {
   }
 
   /** Joins the client's bytes to a device's stream, unread. */
-  #pass(client: PublicClient, device: PublicDevice, connection: PublicConnection): void {
+  #pass(
+    client: PublicClient,
+    device: PublicDevice,
+    connection: PublicConnection,
+    site: string,
+  ): void {
     const { door, streams } = this.#deps;
     streams.open(device, connection, client.signal).then(
       (stream) => {
-        door.reached(client, connection.name, device);
+        door.reached(client, connection.name, device, site);
         void splice(tcpByteStream(client.socket), stream);
       },
       (error: unknown) => {

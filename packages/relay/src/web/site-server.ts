@@ -144,14 +144,14 @@ export class SiteServer implements HttpHandler {
   }
 
   async #forward(exchange: Exchange, route: NameRoute, name: string): Promise<void> {
-    this.#deps.door.reached(exchange.client, name, route.device);
+    this.#deps.door.reached(exchange.client, name, route.device, route.pattern);
     const agent = this.#agent(exchange.client, route, name);
     this.#conclude(exchange, await forwardRequest(exchange, agent, this.#deps.clock));
   }
 
   async #forwardUpgrade(upgrade: Upgrade, route: NameRoute, name: string): Promise<void> {
     const { exchange } = upgrade;
-    this.#deps.door.reached(exchange.client, name, route.device);
+    this.#deps.door.reached(exchange.client, name, route.device, route.pattern);
     let stream: ByteStream;
     try {
       const { client } = exchange;
