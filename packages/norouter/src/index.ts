@@ -14,3 +14,8 @@ export {
   type EgressLimits,
   type EgressStats,
 } from "./egress/frame-writer.ts";
+export { configureArgsOf } from "./manifest/configure-args.ts";
+export { exampleManifest } from "./manifest/example.ts";
+export { type Manifest, type ManifestHost } from "./manifest/manifest.ts";
+export { formatProblem, type ManifestProblem } from "./manifest/manifest-problem.ts";
+export { parseManifest, type ParsedManifest } from "./manifest/parse-manifest.ts";
