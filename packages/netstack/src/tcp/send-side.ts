@@ -1,0 +1,358 @@
+import { CubicWindow } from "./cubic.ts";
+import { LossRecovery } from "./loss-recovery.ts";
+import type { RttEstimator } from "./rtt-estimator.ts";
+import type { SackBlock } from "../packet/index.ts";
+import type { Range } from "./sack-scoreboard.ts";
+import { SendBuffer } from "./send-buffer.ts";
+import type { TcpSettings } from "./tcp-settings.ts";
+
+/** Sends what the send side has decided on. */
+export interface SegmentWriter {
+  /** A segment at `position` with `bytes` of the send buffer. */
+  writeData(position: number, bytes: number, flags: { fin: boolean; push: boolean }): void;
+}
+
+/** What the handshake agreed on, as the send side needs it. */
+export interface SendTerms {
+  /** Our initial sequence number. */
+  readonly initial: number;
+  /** The most payload of a segment. */
+  readonly segmentBytes: number;
+  readonly sackAllowed: boolean;
+}
+
+/** What of an acknowledgement concerns the send side. */
+export interface Acknowledgement {
+  /** SEG.ACK, between SND.UNA and SND.NXT or older. */
+  readonly position: number;
+  /** Position of the segment that carried it, in the peer's direction. */
+  readonly segmentPosition: number;
+  /** Bytes, scaled. */
+  readonly windowBytes: number;
+  readonly carriesData: boolean;
+  readonly sack: readonly SackBlock[] | undefined;
+  /** The round-trip time its timestamp shows; undefined without one. */
+  readonly timestampRttMs: number | undefined;
+}
+
+/** Sends bytes and FIN, and sees to it that they arrive (RFC 9293 §3.8). */
+export class SendSide {
+  readonly buffer = new SendBuffer(1);
+  readonly rtt: RttEstimator;
+  readonly #settings: TcpSettings;
+  readonly #writer: SegmentWriter;
+  #congestion: CubicWindow;
+  #recovery: LossRecovery;
+  #segmentBytes = 1;
+  /** SND.UNA and SND.NXT. */
+  #acknowledged = 0;
+  #next = 0;
+  /** SND.WND and the largest it has been. */
+  #windowBytes = 0;
+  #maxWindowBytes = 0;
+  /** SND.WL1 and SND.WL2. */
+  #windowSegment = -1;
+  #windowAck = -1;
+  #finPosition: number | undefined;
+  #limitedByCongestion = false;
+  #lastSentMs = 0;
+  #timerAtMs = Infinity;
+  #probes = 0;
+  /** Since when the peer has acknowledged nothing though it should; Infinity while nothing is due. */
+  #stalledSinceMs = Infinity;
+  /** A sample is taken when this position is acknowledged. */
+  #timedPosition: number | undefined;
+  #timedAtMs = 0;
+  #retransmissions = 0;
+
+  constructor(settings: TcpSettings, rtt: RttEstimator, writer: SegmentWriter) {
+    this.#settings = settings;
+    this.rtt = rtt;
+    this.#writer = writer;
+    this.#congestion = new CubicWindow(1, 1);
+    this.#recovery = new LossRecovery(0, 1, false);
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  get windowBytes(): number {
+    return this.#windowBytes;
+  }
+
+  /** MAX.SND.WND of RFC 5961 §5. */
+  get maxWindowBytes(): number {
+    return this.#maxWindowBytes;
+  }
+
+  /** When {@link expire} is to be called; Infinity for never. */
+  get timerAtMs(): number {
+    return this.#timerAtMs;
+  }
+
+  get stalledSinceMs(): number {
+    return this.#stalledSinceMs;
+  }
+
+  /** Segments sent more than once. */
+  get retransmissions(): number {
+    return this.#retransmissions;
+  }
+
+  /** Whether a writer may write more. */
+  get hasRoom(): boolean {
+    return this.buffer.length < this.#settings.sendBufferBytes;
+  }
+
+  /** Whether FIN was sent and the peer has acknowledged it. */
+  get isFinAcknowledged(): boolean {
+    return this.#finPosition !== undefined && this.#acknowledged > this.#finPosition;
+  }
+
+  get isFinQueued(): boolean {
+    return this.#finPosition !== undefined;
+  }
+
+  /** Whether FIN was sent, acknowledged or not. */
+  get isFinSent(): boolean {
+    return this.#finPosition !== undefined && this.#next > this.#finPosition;
+  }
+
+  /** SYN was sent: the only position before the first byte. */
+  synSent(): void {
+    this.#next = 1;
+  }
+
+  /** The peer has acknowledged SYN. */
+  begin(terms: SendTerms): void {
+    this.#segmentBytes = terms.segmentBytes;
+    this.#congestion = new CubicWindow(terms.segmentBytes, this.#settings.maxCongestionWindowBytes);
+    this.#recovery = new LossRecovery(terms.initial, terms.segmentBytes, terms.sackAllowed);
+    this.#acknowledged = 1;
+    this.#next = 1;
+    this.#timerAtMs = Infinity;
+    this.#stalledSinceMs = Infinity;
+  }
+
+  /** Queues FIN after everything written. Nothing may be written after that. */
+  finish(): void {
+    this.#finPosition ??= this.buffer.end;
+  }
+
+  /** Sets the window that SYN, whose windows are never scaled, or its acknowledgement told (RFC 9293 §3.10.7.3). */
+  setWindow(bytes: number, segmentPosition: number, ackPosition: number): void {
+    this.#windowBytes = bytes;
+    this.#maxWindowBytes = Math.max(this.#maxWindowBytes, bytes);
+    this.#windowSegment = segmentPosition;
+    this.#windowAck = ackPosition;
+  }
+
+  /** Takes an acknowledgement that the state machine has found acceptable (RFC 9293 §3.10.7.4, fifth step). */
+  acknowledge(ack: Acknowledgement, nowMs: number): void {
+    const flightBytes = this.#next - this.#acknowledged;
+    const advancedBytes = ack.position - this.#acknowledged;
+    const formerWindowBytes = this.#windowBytes;
+    if (advancedBytes < 0) return;
+    if (
+      this.#windowSegment < ack.segmentPosition ||
+      (this.#windowSegment === ack.segmentPosition && this.#windowAck <= ack.position)
+    ) {
+      this.setWindow(ack.windowBytes, ack.segmentPosition, ack.position);
+      if (formerWindowBytes === 0 && ack.windowBytes > 0) this.#windowOpened(nowMs);
+    }
+    if (advancedBytes > 0) this.#advance(ack, nowMs);
+    else if (this.#windowBytes === 0 && flightBytes > 0) this.#stalledSinceMs = nowMs;
+    if (flightBytes === 0) {
+      if (this.#stalledSinceMs !== Infinity) this.#stalledSinceMs = nowMs;
+      return;
+    }
+    const wasRecovering = this.#recovery.mode;
+    const began = this.#recovery.acknowledge({
+      acknowledged: this.#acknowledged,
+      sentEnd: this.#next,
+      advancedBytes,
+      duplicate: advancedBytes === 0 && !ack.carriesData && this.#windowBytes === formerWindowBytes,
+      sack: ack.sack,
+    });
+    if (began) this.#congestion.lost(flightBytes);
+    else if (advancedBytes > 0 && wasRecovering !== "fast" && this.#limitedByCongestion) {
+      this.#congestion.acknowledged(advancedBytes, nowMs, this.rtt.smoothedMs);
+    }
+  }
+
+  /** Sends what may be sent now: first what was lost, then what is new. `optionBytes` are taken by options of this moment. */
+  flush(nowMs: number, optionBytes: number): void {
+    const mostBytes = this.#segmentBytes - optionBytes;
+    if (this.#next === this.#acknowledged && nowMs - this.#lastSentMs > this.rtt.rtoMs) {
+      this.#congestion.restartAfterIdle();
+    }
+    this.#limitedByCongestion = false;
+    let pipeBytes = this.#recovery.pipeBytes(this.#acknowledged, this.#next);
+    for (;;) {
+      const roomBytes = this.#congestion.windowBytes - pipeBytes;
+      const sentBytes =
+        this.#sendLost(roomBytes, mostBytes) ??
+        (this.#sendNew(roomBytes, mostBytes, nowMs) || this.#sendSuspect(roomBytes, mostBytes));
+      if (sentBytes === 0) break;
+      pipeBytes += sentBytes;
+      this.#lastSentMs = nowMs;
+    }
+    this.#arm(nowMs);
+  }
+
+  /** The timer has expired: something is lost, or the window has been closed for long. */
+  expire(nowMs: number, optionBytes: number): void {
+    this.#timerAtMs = Infinity;
+    this.#timedPosition = undefined;
+    if (this.#next > this.#acknowledged && this.#windowBytes > 0)
+      this.#retransmit(nowMs, optionBytes);
+    else this.#probe(nowMs, optionBytes);
+  }
+
+  /** Nothing will be sent any more. */
+  stop(): void {
+    this.#timerAtMs = Infinity;
+    this.#stalledSinceMs = Infinity;
+    this.buffer.releaseTo(this.buffer.end);
+  }
+
+  #advance(ack: Acknowledgement, nowMs: number): void {
+    this.#acknowledged = ack.position;
+    this.buffer.releaseTo(ack.position);
+    const flightBytes = this.#next - ack.position;
+    if (this.#timedPosition !== undefined && ack.position >= this.#timedPosition) {
+      this.#timedPosition = undefined;
+      this.rtt.sample(nowMs - this.#timedAtMs);
+    } else if (this.#timedPosition === undefined && ack.timestampRttMs !== undefined) {
+      // Of a retransmission the timestamp alone tells which transmission arrived (RFC 7323 §4, RFC 6298 §3).
+      this.rtt.sample(ack.timestampRttMs);
+    }
+    // RFC 6298 §5.2 and §5.3.
+    this.#timerAtMs = flightBytes > 0 ? nowMs + this.rtt.rtoMs : Infinity;
+    this.#stalledSinceMs = flightBytes > 0 ? nowMs : Infinity;
+  }
+
+  #windowOpened(nowMs: number): void {
+    this.#probes = 0;
+    if (this.#next > this.#acknowledged) this.#timerAtMs = nowMs + this.rtt.rtoMs;
+    else this.#timerAtMs = Infinity;
+  }
+
+  /** Undefined: nothing is lost. 0: something is, but there is no room to send it again. */
+  #sendLost(roomBytes: number, mostBytes: number): number | undefined {
+    const lost = this.#recovery.nextLost(this.#acknowledged, mostBytes);
+    if (lost === undefined) return undefined;
+    const bytes = lost.end - lost.start;
+    // RFC 6675 §5 step 4.3: the first goes at once.
+    if (bytes > roomBytes && !this.#recovery.isFirstRetransmission(this.#acknowledged)) {
+      this.#limitedByCongestion = true;
+      return 0;
+    }
+    return this.#sendAgain(lost);
+  }
+
+  #sendSuspect(roomBytes: number, mostBytes: number): number {
+    if (roomBytes < mostBytes) return 0;
+    const suspect = this.#recovery.nextSuspect(this.#acknowledged, this.#next, mostBytes);
+    return suspect === undefined ? 0 : this.#sendAgain(suspect);
+  }
+
+  #sendAgain(range: Range): number {
+    // A segment sent twice gives no sample (RFC 6298 §3, Karn's rule).
+    this.#timedPosition = undefined;
+    this.#retransmissions += 1;
+    this.#recovery.retransmitted(range);
+    this.#write(range.start, range.end);
+    return range.end - range.start;
+  }
+
+  #sendNew(roomBytes: number, mostBytes: number, nowMs: number): number {
+    const unsentBytes = this.buffer.end - this.#next;
+    const finDue = this.#finPosition !== undefined && this.#next <= this.#finPosition;
+    if (unsentBytes <= 0 && !finDue) return 0;
+    const usableBytes = this.#acknowledged + this.#windowBytes - this.#next;
+    const bytes = Math.min(unsentBytes, mostBytes, usableBytes);
+    if (bytes <= 0 && unsentBytes > 0) return 0;
+    // No small piece of a small window (RFC 9293 §3.8.6.2.1); the last bytes written go at once, since Nagle is off.
+    if (bytes < unsentBytes && bytes < mostBytes && bytes < this.#maxWindowBytes / 2) return 0;
+    if (bytes > roomBytes && this.#next > this.#acknowledged) {
+      this.#limitedByCongestion = true;
+      return 0;
+    }
+    const sendsFin = finDue && bytes === unsentBytes;
+    const end = this.#next + bytes + (sendsFin ? 1 : 0);
+    this.#sendFirst(end, nowMs);
+    return bytes + (sendsFin ? 1 : 0);
+  }
+
+  #sendFirst(end: number, nowMs: number): void {
+    const start = this.#next;
+    this.#next = end;
+    if (this.#timedPosition === undefined) {
+      this.#timedPosition = end;
+      this.#timedAtMs = nowMs;
+    }
+    if (this.#stalledSinceMs === Infinity) this.#stalledSinceMs = nowMs;
+    this.#write(start, end);
+  }
+
+  #write(start: number, end: number): void {
+    const bytesEnd = Math.min(end, this.buffer.end);
+    this.#writer.writeData(start, bytesEnd - start, {
+      fin: end > bytesEnd,
+      push: bytesEnd === this.buffer.end,
+    });
+  }
+
+  #arm(nowMs: number): void {
+    if (this.#next > this.#acknowledged) {
+      // RFC 6298 §5.1.
+      if (this.#timerAtMs === Infinity) this.#timerAtMs = nowMs + this.rtt.rtoMs;
+      return;
+    }
+    // Bytes wait for the window to open, and the news of that may be lost (RFC 9293 §3.8.6.1).
+    const blocked = this.buffer.end > this.#next;
+    if (blocked && this.#timerAtMs === Infinity) {
+      this.#timerAtMs = nowMs + this.#probeDelayMs();
+      if (this.#stalledSinceMs === Infinity) this.#stalledSinceMs = nowMs;
+    }
+  }
+
+  #retransmit(nowMs: number, optionBytes: number): void {
+    const again = this.#recovery.mode === "timeout";
+    const flightBytes = this.#next - this.#acknowledged;
+    // The threshold follows the first loss, not its repetitions (RFC 5681 §3.1).
+    if (!again) this.#congestion.timedOut(flightBytes);
+    this.rtt.backOff();
+    this.#recovery.timedOut(this.#acknowledged, this.#next);
+    this.flush(nowMs, optionBytes);
+  }
+
+  /** Sends one octet, or what a small window takes, to learn the window (RFC 9293 §3.8.6.1 and §3.8.6.2.1). */
+  #probe(nowMs: number, optionBytes: number): void {
+    this.#probes += 1;
+    if (this.#next > this.#acknowledged) {
+      this.#retransmissions += 1;
+      this.#write(this.#acknowledged, this.#acknowledged + 1);
+    } else if (this.buffer.end > this.#next) {
+      const unsentBytes = this.buffer.end - this.#next;
+      const mostBytes = this.#segmentBytes - optionBytes;
+      const bytes = Math.min(unsentBytes, mostBytes, Math.max(1, this.#windowBytes));
+      this.#sendFirst(this.#next + bytes, nowMs);
+      this.#timedPosition = undefined;
+    } else return;
+    this.#timerAtMs = nowMs + this.#probeDelayMs();
+  }
+
+  #probeDelayMs(): number {
+    return Math.min(this.rtt.rtoMs * 2 ** Math.min(this.#probes, 16), maxProbeDelayMs);
+  }
+}
+
+/** Closed windows are asked after at least this often. */
+const maxProbeDelayMs = 60_000;

@@ -1,0 +1,167 @@
+import { Duplex } from "node:stream";
+import { millis, type Millis } from "@culvert/runtime";
+import type { Endpoint } from "../endpoint.ts";
+import { formatIpv4Address } from "../packet/index.ts";
+import {
+  TcpEngine,
+  type TcpHost,
+  type TcpSecrets,
+  type TcpTuple,
+  type TcpUser,
+} from "./tcp-engine.ts";
+
+/** What one connection has done so far. */
+export interface TcpConnectionStats {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** Written, and not yet acknowledged by the peer. */
+  readonly unacknowledgedBytes: number;
+  readonly retransmittedSegments: number;
+  readonly rttMs: number;
+}
+
+/**
+ * One TCP connection as a Node Duplex with `allowHalfOpen`; a ByteStream of the runtime. Made by a `Netstack` only.
+ *
+ * - `end()` sends FIN after everything written; `finish` comes when the peer has acknowledged all of it, FIN included.
+ * - `destroy(error)` resets the connection. `destroy()` does so too, unless FIN was queued before and nothing is unread: then
+ *   what was written still goes out.
+ * - A reset by the peer destroys it with TransportError `stream_reset`; a peer that acknowledges nothing for the user time-out, with
+ *   `timeout`; the end of the stack, with `connection_closed`.
+ * - A chunk that was written belongs to the connection until the peer has acknowledged it, and must not be changed: large ones are
+ *   not copied. What is read is a view of the packet that brought it, which nobody else keeps.
+ * - The window offered to the peer follows the reader: unread bytes are never more than the receive buffer.
+ *
+ * It never throws for want of an `error` listener: no peer may end the process.
+ */
+export class TcpConnection extends Duplex {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly #engine: TcpEngine;
+  #writeDone: (() => void) | undefined;
+  #finalDone: (() => void) | undefined;
+  #isEnded = false;
+  #isOver = false;
+  #sentBytes = 0;
+  #receivedBytes = 0;
+
+  /** For the stack only: `onEstablished` is called once, when the handshake is over. */
+  constructor(
+    host: TcpHost,
+    tuple: TcpTuple,
+    secrets: TcpSecrets,
+    onEstablished: (connection: TcpConnection) => void,
+    onMade: (engine: TcpEngine) => void,
+  ) {
+    super({ allowHalfOpen: true, readableHighWaterMark: readAheadBytes });
+    this.on("error", () => undefined);
+    this.local = { address: formatIpv4Address(tuple.localAddress), port: tuple.localPort };
+    this.remote = { address: formatIpv4Address(tuple.remoteAddress), port: tuple.remotePort };
+    const user: TcpUser = {
+      take: (bytes) => this.#take(bytes),
+      unreadBytes: () => this.readableLength,
+      established: () => onEstablished(this),
+      ended: () => this.#end(),
+      writable: () => this.#writable(),
+      delivered: () => this.#delivered(),
+      failed: (error) => this.#fail(error),
+    };
+    this.#engine = new TcpEngine(host, user, tuple, secrets);
+    onMade(this.#engine);
+  }
+
+  /** Counters of this connection. */
+  stats(): TcpConnectionStats {
+    return {
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+      unacknowledgedBytes: this.#engine.unacknowledgedBytes,
+      retransmittedSegments: this.#engine.retransmissions,
+      rttMs: this.#engine.rttMs,
+    };
+  }
+
+  /** Asks a silent peer whether it is still there after `idle`; 0 turns that off (RFC 9293 §3.8.4). */
+  setKeepAlive(idle: Millis): this {
+    this.#engine.setKeepAlive(millis(idle));
+    return this;
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
+    this.#queue(chunk);
+    this.#goOn(done);
+  }
+
+  override _writev(chunks: { chunk: Uint8Array }[], done: () => void): void {
+    for (const { chunk } of chunks) this.#queue(chunk);
+    this.#goOn(done);
+  }
+
+  override _final(done: () => void): void {
+    this.#finalDone = done;
+    this.#engine.finish();
+  }
+
+  override _read(): void {
+    this.#engine.readerMoved();
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (chunk !== null) this.#engine.readerMoved();
+    return chunk;
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (!this.#isOver) {
+      this.#isOver = true;
+      if (error === null) this.#engine.leave();
+      else this.#engine.abort();
+    }
+    this.#writeDone = undefined;
+    this.#finalDone = undefined;
+    done(error);
+  }
+
+  #queue(chunk: Uint8Array): void {
+    this.#sentBytes += chunk.length;
+    this.#engine.write(chunk);
+  }
+
+  #goOn(done: () => void): void {
+    if (this.#engine.hasRoom) done();
+    else this.#writeDone = done;
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#receivedBytes += bytes.length;
+    if (!this.destroyed) this.push(bytes);
+  }
+
+  #end(): void {
+    if (this.#isEnded || this.destroyed) return;
+    this.#isEnded = true;
+    this.push(null);
+  }
+
+  #writable(): void {
+    const done = this.#writeDone;
+    this.#writeDone = undefined;
+    done?.();
+  }
+
+  #delivered(): void {
+    this.#writable();
+    const done = this.#finalDone;
+    this.#finalDone = undefined;
+    done?.();
+  }
+
+  #fail(error: Error): void {
+    this.#isOver = true;
+    this.destroy(error);
+  }
+}
+
+/** Bytes read ahead of a reader; the receive window bounds them, not this. */
+const readAheadBytes = 64 * 1_024;
