@@ -73,6 +73,18 @@ it("every declared metric of all three daemons moves in a driven run, and none i
   await trial.attached();
   await look();
 
+  // What is on its way by WebSocket when its connection is cut off comes too late.
+  await waitUntil("frames that come too late", async () => {
+    const cut = await openLive(trial.listenPort);
+    cut.write(Buffer.alloc(4 * 1_048_576));
+    const before = cut.bytesRead;
+    cut.resume();
+    await waitUntil("the echo flows", () => cut.bytesRead > before);
+    cut.resetAndDestroy();
+    await look();
+    return moved.get("relay")!.has("culvert_relay_tunnel_drops_total");
+  });
+
   // UDP passes from now on, and the sessions move to QUIC.
   nat.blocked = false;
   for (const role of ["server", "client"] as const) {
