@@ -102,20 +102,34 @@ async function fetchOne(
   return `${result.stdout.length} characters instead of ${expected.length}: ${result.stdout.slice(0, 60)}`;
 }
 
-/** Sends `bytes` bytes to a host's web server by this way, which counts them; gives what went wrong. */
-export async function upload(mesh: Mesh, way: Way, bytes: number): Promise<string | undefined> {
-  const address = way === "VIP" ? members.host1 : "host1";
-  const command = `head -c ${bytes} /dev/zero | curl -sSf --max-time 60 -H Expect: ${ways[way].join(" ")} --data-binary @- http://${address}:8080/`;
-  const result = await mesh.run("host2", "sh", ["-c", command], 70_000);
-  if (result.code !== 0) return `curl ended with ${String(result.code)}: ${result.stderr.trim()}`;
-  return result.stdout === `host1 ${bytes}\n` ? undefined : result.stdout;
+/** Sends `bytes` bytes from host2 to the web server of host1 by this way, which counts them; gives what went wrong. */
+export function upload(mesh: Mesh, way: Way, bytes: number): Promise<string | undefined> {
+  return uploadTo(mesh, "host2", way === "VIP" ? members.host1 : "host1", bytes, way);
 }
 
-/** What iperf3 measured from host2 to host1, or back with `reverse`. Bits per second as the receiver counted them. */
-export async function iperf(mesh: Mesh, seconds: number, reverse: boolean): Promise<number> {
+/** Sends `bytes` bytes to the web server of a host, named or by its VIP, which counts them; gives what went wrong. */
+export async function uploadTo(
+  mesh: Mesh,
+  from: Member,
+  host: string,
+  bytes: number,
+  way: Way = "VIP",
+): Promise<string | undefined> {
+  const command = `head -c ${bytes} /dev/zero | curl -sSf --max-time 60 -H Expect: ${ways[way].join(" ")} --data-binary @- http://${host}:8080/`;
+  const result = await mesh.run(from, "sh", ["-c", command], 70_000);
+  if (result.code !== 0) return `curl ended with ${String(result.code)}: ${result.stderr.trim()}`;
+  return result.stdout.endsWith(` ${bytes}\n`) ? undefined : result.stdout;
+}
+
+/** What iperf3 with these flags besides measured from host2 to host1: bits per second as the receiver counted them. */
+export async function iperf(
+  mesh: Mesh,
+  seconds: number,
+  flags: readonly string[],
+): Promise<number> {
   const result = await mesh.run("host2", "iperf3", [
     ...["--client", members.host1, "--port", "15201", "--time", String(seconds), "--json"],
-    ...(reverse ? ["--reverse"] : []),
+    ...flags,
   ]);
   if (result.code !== 0)
     throw new Error(`iperf3 ended with ${String(result.code)}: ${result.stdout}${result.stderr}`);

@@ -54,7 +54,7 @@ for (const [title, seats] of Object.entries(pairings)) {
       server.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
       await waitUntil("iperf3 listens", () => said.includes("listening"));
       for (const reverse of [false, true]) {
-        const bitsPerSecond = await iperf(mesh, 3, reverse);
+        const bitsPerSecond = await iperf(mesh, 3, reverse ? ["--reverse"] : []);
         const rate = (bitsPerSecond / 8 / 1024 / 1024).toFixed(1);
         console.log(
           `${title}, iperf3 ${reverse ? "host1 to host2" : "host2 to host1"}: ${rate} MiB/s`,
@@ -87,9 +87,10 @@ for (const [title, seats] of Object.entries(pairings)) {
     // Last: it ends the mesh.
     it("ends with 0 after an interrupt, and so do its agents", async () => {
       expect(await mesh.interrupt()).toEqual({ code: 0, signal: null });
-      await waitUntil("no agent is left", async () => (await mesh.agentsLeft()).length === 0, {
-        withinMs: 15_000,
-      });
+      for (const name of memberNames) {
+        const gone = async (): Promise<boolean> => (await mesh.agentsOf(name)).length === 0;
+        await waitUntil(`the agent of ${name} is gone`, gone, { withinMs: 15_000 });
+      }
     });
   });
 }

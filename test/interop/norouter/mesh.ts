@@ -124,17 +124,11 @@ export class Mesh {
     return within(20_000, "end of the manager after SIGINT", this.#manager.exited);
   }
 
-  /** The processes of members other than those that this harness put there. */
-  async agentsLeft(): Promise<readonly string[]> {
-    const own = new Set(
-      this.#residents.filter((each) => each.running).map((each) => String(each.pid)),
-    );
-    const lists = await Promise.all(
-      memberNames.map((name) => run("ip", ["netns", "pids", this.#space(name).name])),
-    );
-    return lists
-      .flatMap((list) => list.stdout.split("\n"))
-      .filter((pid) => pid !== "" && !own.has(pid));
+  /** The ids of the processes in a member's namespace other than those that this harness put there. */
+  async agentsOf(name: Member): Promise<readonly number[]> {
+    const own = new Set(this.#residents.filter((each) => each.running).map((each) => each.pid));
+    const pids = await pidsIn(this.#space(name));
+    return pids.filter((pid) => pid !== this.#manager?.pid && !own.has(pid));
   }
 
   /** Ends everything and removes it, however far the start came. */
@@ -143,8 +137,7 @@ export class Mesh {
     await this.#manager?.end();
     for (const child of this.#residents) await child.end();
     for (const space of this.#spaces.values()) {
-      const pids = await run("ip", ["netns", "pids", space.name]);
-      for (const pid of pids.stdout.split("\n").filter((each) => each !== "")) kill(Number(pid));
+      for (const pid of await pidsIn(space)) kill(pid);
       await removeNamespace(space.name);
     }
     if (this.#folder !== "") await rm(this.#folder, { recursive: true, force: true });
@@ -262,6 +255,14 @@ export class Mesh {
 function resolverOf(name: Member): string | undefined {
   if (name === "bastion1") return behind.net1.dns;
   return name === "bastion2" ? behind.net2.dns : undefined;
+}
+
+async function pidsIn(space: Namespace): Promise<readonly number[]> {
+  const { stdout } = await run("ip", ["netns", "pids", space.name]);
+  return stdout
+    .split("\n")
+    .filter((each) => each !== "")
+    .map(Number);
 }
 
 function kill(pid: number): void {
