@@ -1,18 +1,17 @@
 /**
- * What was written and is not yet acknowledged, by position. Chunks are kept as they were given, not copied, and so belong to
- * the buffer until they are released; small ones are copied together, which makes few parts of many little writes.
+ * What was written and is not yet acknowledged, by position. Bytes are copied in, so that a writer may use its chunk again at once,
+ * into blocks of equal size, which are used again in their turn.
  */
 export class SendBuffer {
-  #chunks: Uint8Array[] = [];
-  /** Position of the first byte of each chunk. */
-  #starts: number[] = [];
-  #head = 0;
+  readonly #blocks: Uint8Array[] = [];
+  readonly #spares: Uint8Array[] = [];
+  /** The position of the first byte of the first block. */
+  #base: number;
   #start: number;
   #end: number;
-  #slab: Uint8Array | undefined;
-  #slabUsed = 0;
 
   constructor(start: number) {
+    this.#base = start;
     this.#start = start;
     this.#end = start;
   }
@@ -28,90 +27,62 @@ export class SendBuffer {
   }
 
   append(chunk: Uint8Array): void {
-    if (chunk.length === 0) return;
-    if (chunk.length < smallChunkBytes) this.#appendSmall(chunk);
-    else this.#push(chunk);
-    this.#end += chunk.length;
+    for (let at = 0; at < chunk.length;) {
+      const used = (this.#end - this.#base) % blockBytes;
+      const isFull = this.#end - this.#base === this.#blocks.length * blockBytes;
+      const block = isFull ? this.#addBlock() : this.#blocks.at(-1);
+      if (block === undefined) return;
+      const taken = Math.min(chunk.length - at, blockBytes - used);
+      block.set(taken === chunk.length ? chunk : chunk.subarray(at, at + taken), used);
+      at += taken;
+      this.#end += taken;
+    }
   }
 
-  /** Lets go of everything before `position`. */
+  /** Lets go of everything before `position`. Parts of it that were given out are valid no longer. */
   releaseTo(position: number): void {
-    if (position <= this.#start) return;
-    this.#start = Math.min(position, this.#end);
-    while (this.#head < this.#chunks.length) {
-      const end = (this.#starts[this.#head] ?? 0) + (this.#chunks[this.#head]?.length ?? 0);
-      if (end > position) break;
-      this.#chunks[this.#head] = nothing;
-      this.#head += 1;
+    this.#start = Math.min(Math.max(position, this.#start), this.#end);
+    if (this.#start === this.#end) {
+      this.#base = this.#start;
+      this.#spare(this.#blocks.length);
+      return;
     }
-    if (this.#head === this.#chunks.length) this.#clear();
-    else if (this.#head > 64 && this.#head * 2 > this.#chunks.length) this.#compact();
+    const whole = Math.floor((this.#start - this.#base) / blockBytes);
+    this.#base += whole * blockBytes;
+    if (whole > 0) this.#spare(whole);
   }
 
   /** Views of the bytes from `from` on, `length` in all; they must lie between the released and the end. */
   parts(from: number, length: number): Uint8Array[] {
+    if (from < this.#start || from + length > this.#end)
+      throw new RangeError(`no bytes at ${from}`);
     const parts: Uint8Array[] = [];
-    let index = this.#indexOf(from);
-    let offset = from - (this.#starts[index] ?? 0);
+    let index = Math.floor((from - this.#base) / blockBytes);
+    let offset = (from - this.#base) % blockBytes;
     for (let left = length; left > 0; index += 1) {
-      const chunk = this.#chunks[index] ?? nothing;
-      if (chunk.length === 0) throw new RangeError(`no bytes at ${from}`);
-      const taken = Math.min(left, chunk.length - offset);
-      parts.push(taken === chunk.length ? chunk : chunk.subarray(offset, offset + taken));
+      const taken = Math.min(left, blockBytes - offset);
+      const block = this.#blocks[index];
+      if (block !== undefined) parts.push(block.subarray(offset, offset + taken));
       left -= taken;
       offset = 0;
     }
     return parts;
   }
 
-  #appendSmall(chunk: Uint8Array): void {
-    if (this.#slab === undefined || this.#slabUsed + chunk.length > this.#slab.length) {
-      this.#slab = new Uint8Array(slabBytes);
-      this.#slabUsed = 0;
+  #addBlock(): Uint8Array {
+    const block = this.#spares.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(blockBytes).buffer);
+    this.#blocks.push(block);
+    return block;
+  }
+
+  #spare(count: number): void {
+    const most = this.#start === this.#end ? 1 : mostSpares;
+    for (const block of this.#blocks.splice(0, count)) {
+      if (this.#spares.length < most) this.#spares.push(block);
     }
-    const at = this.#slabUsed;
-    this.#slab.set(chunk, at);
-    this.#slabUsed = at + chunk.length;
-    const lastIndex = this.#chunks.length - 1;
-    const last = lastIndex < this.#head ? undefined : this.#chunks[lastIndex];
-    const continues =
-      last !== undefined &&
-      last.buffer === this.#slab.buffer &&
-      last.byteOffset + last.length === at;
-    if (continues) this.#chunks[lastIndex] = this.#slab.subarray(last.byteOffset, this.#slabUsed);
-    else this.#push(this.#slab.subarray(at, this.#slabUsed));
-  }
-
-  #push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#starts.push(this.#end);
-  }
-
-  #indexOf(position: number): number {
-    let low = this.#head;
-    let high = this.#chunks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#starts[middle] ?? 0) <= position) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
-  #clear(): void {
-    this.#chunks = [];
-    this.#starts = [];
-    this.#head = 0;
-  }
-
-  #compact(): void {
-    this.#chunks.splice(0, this.#head);
-    this.#starts.splice(0, this.#head);
-    this.#head = 0;
+    if (this.#spares.length > most) this.#spares.length = most;
   }
 }
 
-const nothing = new Uint8Array(0);
-/** Chunks below this are copied together. */
-const smallChunkBytes = 2_048;
-const slabBytes = 16 * 1_024;
+const blockBytes = 32 * 1_024;
+const mostSpares = 8;
