@@ -28,6 +28,21 @@ export type LogEvent =
   | "link.moved"
   | "link.not_moved"
   | "link.left"
+  // Commands that lead to peers, by whose standard input and output they attach.
+  | "command.started"
+  | "command.up"
+  | "command.said"
+  | "command.down"
+  // An agent of NoRouter.
+  | "norouter.agent.configured"
+  | "norouter.agent.refused"
+  | "norouter.agent.ended"
+  | "norouter.agent.listening"
+  | "norouter.agent.file.written"
+  | "norouter.agent.file.failed"
+  | "norouter.agent.connection.opened"
+  | "norouter.agent.connection.closed"
+  | "norouter.agent.connection.refused"
   // P3.
   | "relay.started"
   | "relay.listening"
@@ -77,4 +92,18 @@ export type LogEvent =
   | "client.listening"
   | "client.connection.opened"
   | "client.connection.closed"
-  | "client.connection.refused";
+  | "client.connection.refused"
+  // NoRouter's manager.
+  | "norouter.manifest.warning"
+  | "norouter.manifest.reloaded"
+  | "norouter.manifest.refused"
+  | "norouter.agent.starting"
+  | "norouter.agent.ready"
+  | "norouter.agent.lacks"
+  | "norouter.agent.silent"
+  | "norouter.agent.lost"
+  | "norouter.agent.stderr"
+  | "norouter.message.refused"
+  | "norouter.packet.dropped"
+  | "norouter.route.learned"
+  | "norouter.route.refused";
