@@ -19,3 +19,12 @@ export { exampleManifest } from "./manifest/example.ts";
 export { type Manifest, type ManifestHost } from "./manifest/manifest.ts";
 export { formatProblem, type ManifestProblem } from "./manifest/manifest-problem.ts";
 export { parseManifest, type ParsedManifest } from "./manifest/parse-manifest.ts";
+export type { AgentState, AgentStatus } from "./manager/agent-state.ts";
+export type { SupervisionOptions } from "./manager/agent-supervisor.ts";
+export {
+  Manager,
+  type ManagerDeps,
+  type ManagerOptions,
+  type ManagerStatus,
+  type ReloadSummary,
+} from "./manager/manager.ts";
