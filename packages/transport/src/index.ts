@@ -20,6 +20,31 @@ export {
 } from "./quic-listen.ts";
 export { linkObserver, type LinkObserverOptions } from "./link-observer.ts";
 export { linkStatus, type LinkStatus } from "./link-status.ts";
+export { CommandLinkMetrics } from "./norouter/command-link-metrics.ts";
+export { commandLinkObserver } from "./norouter/command-link-observer.ts";
+export {
+  CommandLink,
+  type CommandLinkDeps,
+  type CommandLinkObserver,
+  type CommandLinkOptions,
+  type CommandLinkStatus,
+} from "./norouter/command-link.ts";
+export { CommandLinks } from "./norouter/command-links.ts";
+export { LineSplitter } from "./norouter/line-splitter.ts";
+export { NorouterSession, type NorouterSessionOptions } from "./norouter/norouter-session.ts";
+export {
+  acceptNorouter,
+  dialNorouter,
+  type AcceptNorouterOptions,
+  type DialNorouterOptions,
+  type NorouterDeps,
+} from "./norouter/open-norouter.ts";
+export {
+  PacketPipe,
+  type PacketPipeHandlers,
+  type PacketPipeStats,
+} from "./norouter/packet-pipe.ts";
+export type { EgressLimits } from "./norouter/egress-queue.ts";
 export { LinkMetrics } from "./metrics.ts";
 export { QuicSession } from "./quic-session.ts";
 export { attach } from "./attach.ts";
