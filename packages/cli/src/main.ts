@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { registerAgent } from "./commands/agent.ts";
 import { registerCheck } from "./commands/check.ts";
 import { registerClient } from "./commands/client.ts";
 import { registerConnect } from "./commands/connect.ts";
@@ -64,6 +65,7 @@ Exit codes: 0 all went well, 1 failed while running, 2 wrong command line or con
   registerRelay(program);
   registerServer(program);
   registerClient(program);
+  registerAgent(program);
   registerConnect(program);
   registerExpose(program);
   registerStatus(program);

@@ -8,7 +8,12 @@ import {
   type SpliceResult,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
-import { shutdownReason, type SessionListener } from "@culvert/transport";
+import {
+  shutdownReason,
+  type CommandLinks,
+  type Session,
+  type SessionListener,
+} from "@culvert/transport";
 import { ConnectionBroker } from "./connection-broker.ts";
 import { ConnectionTable } from "./connection-table.ts";
 import { Directory } from "./directory.ts";
@@ -33,6 +38,8 @@ export interface RelayDeps {
   readonly random?: Random;
   /** Binds every configured address; called once, by {@link Relay.start}. */
   readonly listen: () => Promise<readonly SessionListener[]>;
+  /** Peers that it goes to itself; started by {@link Relay.start}, and the relay's from then on. Undefined = none. */
+  readonly links?: CommandLinks | undefined;
   /** Starts the web side; called once, by {@link Relay.start}, which owns what it gives. Undefined = none. */
   readonly web?: (() => Promise<RelayWeb>) | undefined;
 }
@@ -119,8 +126,9 @@ export class Relay {
         address: listener.description,
         transport: listener.transport,
       });
-      void this.#accept(listener);
+      void this.#accept(listener.sessions);
     }
+    this.#startLinks();
     this.#deps.metrics.attach({
       sessions: (role) => this.#countSessions(role),
       transports: () => this.#countTransports(),
@@ -129,6 +137,14 @@ export class Relay {
       listeners: () => sumListenerStats(this.#listeners.map((listener) => listener.stats())),
       tunnelDrops: () => this.#tunnelDrops.total(),
     });
+  }
+
+  #startLinks(): void {
+    const { links } = this.#deps;
+    if (links === undefined) return;
+    this.#scope.add(() => links.close());
+    links.start();
+    void this.#accept(links.sessions);
   }
 
   /** Binds all, or nothing. */
@@ -162,6 +178,7 @@ export class Relay {
       bytes: this.#bytes(),
       devices: this.#web?.telebit?.status(),
       entrance: this.#web?.entrance.status(),
+      links: this.#deps.links?.status(),
     });
   }
 
@@ -170,6 +187,7 @@ export class Relay {
     this.#draining = true;
     const { clock } = this.#deps;
     this.#web?.telebit?.drain();
+    this.#deps.links?.drain();
     await withDeadline({ clock, limit: this.#options.drainTimeout, what: "draining" }, () =>
       Promise.all([this.#broker.idle(), this.#web?.entrance.drain()]),
     ).catch(() => undefined);
@@ -178,13 +196,14 @@ export class Relay {
   /** Closes all sessions and listeners. */
   async close(): Promise<void> {
     this.#draining = true;
+    this.#deps.links?.drain();
     await this.#desk.closeAll(shutdownReason);
     await this.#scope.close();
     this.#deps.log.info("relay.stopped", { reason: formatCloseReason(shutdownReason) });
   }
 
-  async #accept(listener: SessionListener): Promise<void> {
-    for await (const session of listener.sessions) {
+  async #accept(sessions: AsyncIterable<Session>): Promise<void> {
+    for await (const session of sessions) {
       this.#tunnelDrops.watch(session);
       void this.#desk.serve(session);
     }

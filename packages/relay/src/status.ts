@@ -1,5 +1,5 @@
 import type { Millis } from "@culvert/runtime";
-import type { SessionListener } from "@culvert/transport";
+import type { CommandLinkStatus, SessionListener } from "@culvert/transport";
 import type { ConnectionTable } from "./connection-table.ts";
 import type { Directory } from "./directory.ts";
 import type { TelebitDeviceStatus } from "./telebit/telebit-session.ts";
@@ -14,6 +14,8 @@ export interface RelayStatus {
   readonly connections: readonly ConnectionStatus[];
   /** Telebit devices that hold a token; absent where the relay serves none. */
   readonly devices?: readonly TelebitDeviceStatus[];
+  /** Peers that the relay goes to itself; absent where there are none. */
+  readonly links?: readonly CommandLinkStatus[];
   /** The public entrance; absent where there is none. */
   readonly public?: PublicStatus;
   /** Bytes relayed since the start. */
@@ -66,8 +68,9 @@ export function relayStatus(parts: {
   readonly bytes: RelayStatus["bytes"];
   readonly devices: readonly TelebitDeviceStatus[] | undefined;
   readonly entrance: PublicStatus | undefined;
+  readonly links: readonly CommandLinkStatus[] | undefined;
 }): RelayStatus {
-  const { now, listeners, directory, connections, draining, bytes, devices } = parts;
+  const { now, listeners, directory, connections, draining, bytes, devices, links } = parts;
   return {
     role: "relay",
     draining,
@@ -89,6 +92,7 @@ export function relayStatus(parts: {
     })),
     ...(devices === undefined ? {} : { devices }),
     ...(parts.entrance === undefined ? {} : { public: parts.entrance }),
+    ...(links === undefined ? {} : { links }),
     connections: [...connections.list()].map((connection) => ({
       trace: connection.traceId,
       client: connection.client,

@@ -27,7 +27,7 @@ export function registerInit(program: Command): void {
     .option("--client-name <name>", "the client's name on the relay", "laptop")
     .option(
       "--transport <names>",
-      "what carries the sessions: quic, wss (WebSocket, where UDP is blocked), or both with a comma, the preferred one first",
+      "what carries the sessions: quic, wss (WebSocket, where UDP is blocked), or both with a comma, the preferred one first; norouter: the relay starts the server by a link",
       transports,
       ["quic", "wss"] as const,
     )
@@ -40,8 +40,20 @@ Example:
     .action(async (dir: string, options: InitOptions) => {
       const { initTrial } = await import("../trial/init-trial.ts");
       const { transport, ...others } = options;
-      process.stdout.write(await initTrial(dir, { ...others, transports: transport }));
+      process.stdout.write(
+        await initTrial(dir, {
+          ...others,
+          transports: transport,
+          program: thisProgram(),
+        }),
+      );
     });
+}
+
+/** How this program was called; a link starts it in a folder and an environment of its own. */
+function thisProgram(): readonly string[] {
+  const [, script = ""] = process.argv;
+  return [process.execPath, ...process.execArgv, script];
 }
 
 interface InitOptions {
@@ -54,10 +66,11 @@ interface InitOptions {
 }
 
 function transports(text: string): readonly TransportName[] {
+  if (text === "norouter") return [text];
   const names = text.split(",");
   const known = names.filter((name) => name === "quic" || name === "wss");
   if (known.length !== names.length || new Set(names).size !== names.length) {
-    throw new InvalidArgumentError("It must be quic, wss, quic,wss or wss,quic.");
+    throw new InvalidArgumentError("It must be quic, wss, quic,wss, wss,quic or norouter.");
   }
   return known;
 }

@@ -5,6 +5,7 @@ import { listenQuic, type SessionListener } from "@culvert/transport";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
+import { relayLinks } from "./relay-links.ts";
 import { relayWeb } from "./relay-web.ts";
 
 /** Puts together P3. */
@@ -16,6 +17,7 @@ export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon 
       log,
       metrics: new RelayMetrics(registry),
       listen: () => listenAll(config, context),
+      links: relayLinks(config, context),
       web: relayWeb(config, context),
     },
     {
@@ -35,7 +37,8 @@ export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon 
     async start() {
       await relay.start();
       listening = true;
-      announce(`relay ${relay.addresses.join(" ")}`);
+      const links = config.links.map(({ name }) => `link ${name}`);
+      announce(`relay ${[...relay.addresses, ...links].join(" ")}`);
     },
     notReady: () => (listening ? [] : ["not listening yet"]),
     status: () => relay.status(),

@@ -19,6 +19,7 @@ export function formatStatus(status: unknown): string {
   ];
   const sections = [
     table("Peers", ["name", "role", "from", "carried by", "services", "rtt", "age"], peers(root)),
+    table("Links", ["name", "state", "process", "starts", "command", "last error"], links(root)),
     table(
       "Entrances",
       ["kind", "address", "leads to", "open", "forwarded", "refused", "last refusal"],
@@ -156,6 +157,15 @@ function peers(root: Part): string[][] {
   });
 }
 
+function links(root: Part): string[][] {
+  return list(root["links"]).map((value) => {
+    const { name, state, pid, starts, command, lastError } = part(value);
+    const words = list(command).map(text).join(" ");
+    const shown = words.length <= mostCharacters ? words : `${words.slice(0, mostCharacters)}…`;
+    return [text(name), text(state), text(pid), text(starts), shown, text(lastError)];
+  });
+}
+
 function entrances(root: Part): string[][] {
   return list(root["entrances"]).map((value) => {
     const entrance = part(value);
@@ -225,6 +235,9 @@ function age(value: unknown): string {
 function size(value: unknown): string {
   return typeof value === "number" ? formatByteSize(value) : "";
 }
+
+/** Of a command; the whole of it stands in the configuration. */
+const mostCharacters = 60;
 
 /** Of public names and connections, which may be thousands; all of them are in the JSON. */
 const mostRows = 50;

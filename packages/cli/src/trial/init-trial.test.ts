@@ -1,7 +1,14 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { configWarnings, detectRole, loadConfig } from "@culvert/config";
+import {
+  configWarnings,
+  detectRole,
+  loadClientConfig,
+  loadConfig,
+  loadRelayConfig,
+  loadServerConfig,
+} from "@culvert/config";
 import { loadIdentityFile } from "@culvert/identity";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { initTrial } from "./init-trial.ts";
@@ -84,6 +91,23 @@ test.each([
     expect(config).toMatchObject({ transports });
     expect(configWarnings(config)).toEqual([]);
   }
+});
+
+test("by a link, the relay starts the server, and only the client dials", async () => {
+  const program = ["/usr/bin/node", "/opt/culvert/it's here.js"];
+  const how = { ...options, transports: ["norouter"], program } as const;
+  const steps = await initTrial(folder, how);
+  expect(steps).not.toContain("culvert server");
+  const relay = loadRelayConfig({ file: join(folder, "relay.yaml") });
+  const command = [...program, "agent", "--stdio", "--config", "server.yaml"];
+  expect(relay.links).toEqual([{ name: "lan-box", command }]);
+  expect(relay.listen).toHaveLength(1);
+  const server = loadServerConfig({ file: join(folder, "server.yaml") });
+  expect(server.transports).toEqual(["norouter"]);
+  expect(server.relay?.address).toBeUndefined();
+  const client = loadClientConfig({ file: join(folder, "client.yaml") });
+  expect(client.transports).toEqual(["quic", "wss"]);
+  for (const config of [relay, server, client]) expect(configWarnings(config)).toEqual([]);
 });
 
 test("nothing is overwritten, and nothing is written where something would be", async () => {

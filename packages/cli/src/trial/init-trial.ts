@@ -7,6 +7,7 @@ import { parseName } from "@culvert/wire";
 import {
   adminPort,
   clientYaml,
+  hasLink,
   hasWss,
   relayYaml,
   serverYaml,
@@ -117,16 +118,23 @@ function nextSteps(dir: string, options: TrialOptions): string {
 Run each of these in a terminal of its own:
   nc -l -p ${targetPort}                                  (your TCP server; any will do)
   culvert relay --config ${file("relay.yaml")}
-  culvert server --config ${file("server.yaml")}
-  culvert client --config ${file("client.yaml")}
+${hasLink(options) ? "" : `  culvert server --config ${file("server.yaml")}\n`}  culvert client --config ${file("client.yaml")}
   nc 127.0.0.1 ${listenPort}                              (your TCP client)
-
+${hasLink(options) ? "The relay starts the server by itself: links in relay.yaml says how.\n" : ""}
 What you type into one nc comes out of the other. To see it from outside:
   culvert status --config ${file("relay.yaml")}
 
-For two or three machines: move server.yaml and server.key, and client.yaml and client.key, to where they run,
-let the relay listen at its public addresses, and set relay.address${hasWss(options) ? " and relay.wss" : ""} in the other two.
+${otherMachines(options)}
 `;
+}
+
+function otherMachines(options: TrialOptions): string {
+  if (hasLink(options)) {
+    return `For another machine: move server.yaml and server.key there, and let the command in relay.yaml lead there, such as
+  ssh user@box -- culvert agent --stdio --config server.yaml`;
+  }
+  return `For two or three machines: move server.yaml and server.key, and client.yaml and client.key, to where they run,
+let the relay listen at its public addresses, and set relay.address${hasWss(options) ? " and relay.wss" : ""} in the other two.`;
 }
 
 const texts = ["relay.yaml", "server.yaml", "client.yaml"];

@@ -8,8 +8,10 @@ export interface TrialOptions {
   readonly targetPort: number;
   readonly serverName: string;
   readonly clientName: string;
-  /** What may carry the sessions, the preferred one first. */
+  /** What may carry the sessions, the preferred one first; `norouter` alone: the relay starts the server, and the client dials. */
   readonly transports: readonly TransportName[];
+  /** How a link calls this program; default: `culvert`. */
+  readonly program?: readonly string[] | undefined;
 }
 
 /** The peer ids of a trial's three processes. */
@@ -30,7 +32,7 @@ identity:
   keyFile: relay.key # peer id ${peers.relay}
 
 ${listeners(options)}
-
+${links(options)}
 # Who may attach. The id is printed by: culvert key show FILE
 peers:
   - name: ${serverName}
@@ -55,20 +57,20 @@ admin:
 
 /** The text of server.yaml. */
 export function serverYaml(options: TrialOptions, peers: TrialPeers): string {
-  const { relayPort, targetPort, serverName } = options;
-  return `# The end-server proxy: it dials the relay, and dials the targets below when clients ask for them.
-# culvert server --config server.yaml
+  const { targetPort, serverName } = options;
+  const start = hasLink(options)
+    ? `# The end-server proxy: a link of the relay starts it, and it dials the targets below when clients ask for them.
+# culvert agent --stdio --config server.yaml`
+    : `# The end-server proxy: it dials the relay, and dials the targets below when clients ask for them.
+# culvert server --config server.yaml`;
+  return `${start}
 role: server
 name: ${serverName}
 
 identity:
   keyFile: server.key # peer id ${peers.server}
 
-# Where the relay is, and the only relay that is accepted there.
-relay:
-  address: 127.0.0.1:${relayPort}
-  id: ${peers.relay}
-${transports(options)}
+${relayOfServer(options, peers)}
 # Named services: clients ask for ${serverName}:ssh and need not know where it is. unix:/path works too.
 # services:
 #   ssh: 127.0.0.1:22
@@ -117,8 +119,40 @@ listen:
 web:
   https:
     - 127.0.0.1:${webPort(options)}`;
-  const isAlone = options.transports.length === 1;
+  const isAlone = options.transports.length === 1 && !hasLink(options);
   return `${isAlone ? "# UDP addresses: none, so WebSocket is the only way.\nlisten: []" : byQuic}\n\n${byWebSocket}`;
+}
+
+/** The links of relay.yaml, where there are any. */
+function links(options: TrialOptions): string {
+  if (!hasLink(options)) return "";
+  const { program = ["culvert"], serverName } = options;
+  const command = [...program, "agent", "--stdio", "--config", "server.yaml"];
+  return `
+# Peers that the relay goes to itself: it starts the command, whose standard input and output lead to culvert agent --stdio there.
+# For another machine: ssh user@box -- culvert agent --stdio --config server.yaml, or docker exec -i, or kubectl exec -i.
+links:
+  - name: ${serverName}
+    command: ${JSON.stringify(command)}
+`;
+}
+
+/** How server.yaml says where its relay is. */
+function relayOfServer(options: TrialOptions, peers: TrialPeers): string {
+  if (hasLink(options)) {
+    return `# The only relay that is accepted at the other end of standard input and output.
+relay:
+  id: ${peers.relay}
+
+# The session comes by a link of the relay.
+transports: [norouter]
+`;
+  }
+  return `# Where the relay is, and the only relay that is accepted there.
+relay:
+  address: 127.0.0.1:${options.relayPort}
+  id: ${peers.relay}
+${transports(options)}`;
 }
 
 /** What follows `relay.id`. */
@@ -126,7 +160,7 @@ function transports(options: TrialOptions): string {
   const wss = `  wss: 127.0.0.1:${webPort(options)} # port 443 of the relay's host unless said\n`;
   return `${hasWss(options) ? wss : ""}
 # How it is dialled: quic (UDP), wss (WebSocket over TLS), or both, the first being preferred.
-transports: [${options.transports.join(", ")}]
+transports: [${dialled(options).join(", ")}]
 `;
 }
 
@@ -137,7 +171,17 @@ export function webPort({ relayPort }: TrialOptions): number {
 
 /** Whether sessions may go by WebSocket. */
 export function hasWss({ transports }: TrialOptions): boolean {
-  return transports.includes("wss");
+  return transports.includes("wss") || transports.includes("norouter");
+}
+
+/** Whether the relay starts the server. */
+export function hasLink({ transports }: TrialOptions): boolean {
+  return transports.includes("norouter");
+}
+
+/** What whoever dials dials by. */
+function dialled(options: TrialOptions): readonly TransportName[] {
+  return hasLink(options) ? ["quic", "wss"] : options.transports;
 }
 
 /** The relay's admin port of a trial. */
