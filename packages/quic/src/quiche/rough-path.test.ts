@@ -283,3 +283,24 @@ test("on a path that loses datagrams every byte and every end arrives, whoever e
     what: "only the first stream to be left",
   });
 });
+
+for (const kind of ["a transfer", "small talk"] as const) {
+  test(`${kind} on a path that loses datagrams does not take the path for a long one`, async () => {
+    const { translator, client, server, near, far } = await connect();
+    translator.lossRate = 0.05;
+    if (kind === "a transfer") {
+      const transfer = Promise.all([writePayload(near, 6 * 1024 * 1024, 6), readPayload(far)]);
+      const [sent, got] = await within(transfer, { limitMs: 17_000, what: "the transfer" });
+      expect(got).toEqual(sent);
+    } else {
+      far.pipe(far);
+      for (let round = 0; round < 400; round += 1) {
+        near.write("ping");
+        await within(readBytes(near, 4), { limitMs: 8_000, what: `the answer to ${round}` });
+      }
+    }
+    expect(client.stats().lostDatagrams).toBeGreaterThan(5);
+    // By this the timers are set that find losses: were it seconds, so would be the stall after the next one.
+    expect(Math.max(client.stats().rttMs, server.stats().rttMs)).toBeLessThan(300);
+  });
+}
