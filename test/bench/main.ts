@@ -6,6 +6,7 @@ import { drawResults } from "./draw-results.ts";
 import { runGrowth } from "./growth/growth.ts";
 import { drawGrowth, growthTables } from "./growth/report-growth.ts";
 import { loads } from "./loads/index.ts";
+import { netstackTable, runNetstackBench } from "./netstack/netstack.ts";
 import { matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
 import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
 import { peers, sshPeer } from "./peers/index.ts";
@@ -35,7 +36,8 @@ try {
 
 type Mode = (plan: BenchPlan, args: Arguments) => Promise<string>;
 
-function choose({ growth, profile, document }: Arguments): Mode {
+function choose({ growth, profile, document, netstack }: Arguments): Mode {
+  if (netstack) return measureNetstack;
   if (document) return (plan) => measureForDocument(plan, folder);
   if (growth) return measureGrowth;
   return profile ? profileOurs : compare;
@@ -58,6 +60,15 @@ async function measureGrowth(plan: BenchPlan, args: Arguments): Promise<string> 
   await writeResult(folder, "growth.json", text);
   await writeResult(folder, "growth.md", tables);
   await drawGrowth(growth, folder);
+  return args.json ? text : tables;
+}
+
+async function measureNetstack({ sizes, progress }: BenchPlan, args: Arguments): Promise<string> {
+  const results = await runNetstackBench(sizes.rounds, progress);
+  const tables = netstackTable(results);
+  const text = `${JSON.stringify(results, undefined, 2)}\n`;
+  await writeResult(folder, "netstack.json", text);
+  await writeResult(folder, "netstack.md", tables);
   return args.json ? text : tables;
 }
 

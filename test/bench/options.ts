@@ -7,6 +7,8 @@ export interface Arguments {
   readonly quick: boolean;
   readonly growth: boolean;
   readonly profile: boolean;
+  /** Two packet stacks back to back instead. */
+  readonly netstack: boolean;
   /** Everything that docs/performance.md shows. */
   readonly document: boolean;
   readonly engine?: "quiche" | "quinn";
@@ -36,6 +38,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .option("--quick", "three short rounds beside ssh alone, under three minutes in all", false)
     .option("--growth", "how the cost grows with connections and attached servers instead", false)
     .option("--profile", "write a CPU profile of each of our processes and sum it up", false)
+    .option("--netstack", "the speed of two packet stacks back to back instead", false)
     .option(
       "--document",
       "everything that docs/performance.md shows, written into it; 18 minutes at most",
