@@ -207,7 +207,7 @@ export class Mesh {
   }
 
   #calledReady(vip: string): boolean {
-    return this.#log.split("\n").some((line) => /ready/i.test(line) && line.includes(vip));
+    return this.#log.split("\n").some((line) => /\bready\b/i.test(line) && line.includes(vip));
   }
 
   /** The manifest, as a user would write it. */
