@@ -8,6 +8,7 @@ import { registerDemoEndServer } from "./commands/demo-end-server.ts";
 import { registerExpose } from "./commands/expose.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerKey } from "./commands/key.ts";
+import { registerNorouter } from "./commands/norouter.ts";
 import { registerRelay } from "./commands/relay.ts";
 import { registerServer } from "./commands/server.ts";
 import { registerStatus } from "./commands/status.ts";
@@ -68,6 +69,7 @@ Exit codes: 0 all went well, 1 failed while running, 2 wrong command line or con
   registerAgent(program);
   registerConnect(program);
   registerExpose(program);
+  registerNorouter(program);
   registerStatus(program);
   registerCheck(program);
   registerKey(program);

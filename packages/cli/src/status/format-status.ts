@@ -1,5 +1,4 @@
-import { formatByteSize, formatMillis } from "@culvert/runtime";
-import Table from "cli-table3";
+import { age, list, part, size, table, text, type Part } from "./cells.ts";
 
 /**
  * Prints the status of any daemon as tables for people. It asks nothing of the shape but what it prints, so that a newer command can
@@ -202,38 +201,6 @@ function connections(root: Part): string[][] {
       age(connection["ageMs"]),
     ];
   });
-}
-
-function table(title: string, head: readonly string[], rows: readonly string[][]): string {
-  if (rows.length === 0) return "";
-  const made = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
-  made.push(...rows);
-  return `\n${title}\n${made.toString()}\n`;
-}
-
-type Part = Readonly<Record<string, unknown>>;
-
-function part(value: unknown): Part {
-  return typeof value === "object" && value !== null ? (value as Part) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
-}
-
-/** What peers have said may hold control characters that would move the cursor. */
-function text(value: unknown): string {
-  const plain = typeof value === "string" || typeof value === "number" ? String(value) : "";
-  // eslint-disable-next-line no-control-regex -- control characters are what must not pass
-  return plain.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
-}
-
-function age(value: unknown): string {
-  return typeof value === "number" ? formatMillis(value) : "";
-}
-
-function size(value: unknown): string {
-  return typeof value === "number" ? formatByteSize(value) : "";
 }
 
 /** Of a command; the whole of it stands in the configuration. */

@@ -1,0 +1,68 @@
+import { readFileSync, statSync, watch } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { parseManifest, type ParsedManifest } from "@culvert/norouter";
+import { ConfigError, errorText, millis, type Clock, type Timer } from "@culvert/runtime";
+
+/** A manifest as it was read. */
+export interface ReadManifest extends ParsedManifest {
+  readonly text: string;
+}
+
+/**
+ * Reads a manifest.
+ * @throws ConfigError `unreadable_file`, or `bad_config` with all that is wrong with it.
+ */
+export function readManifest(file: string): ReadManifest {
+  const text = readText(file);
+  return { text, ...parseManifest(text, file) };
+}
+
+/** Where the manager of a manifest answers `culvert norouter status` unless it is told otherwise: `mesh.yaml` -> `mesh.sock`. */
+export function defaultSocket(file: string): string {
+  const path = resolve(file);
+  return join(dirname(path), `${basename(path, extname(path))}.sock`);
+}
+
+/** Whether a manifest is a file that can be read again. */
+export function isReadableAgain(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/**
+ * Calls `changed` some time after a file was written or replaced; not every call means another content. Follows its folder, since
+ * editors put another file in its place. Returns a function that stops it.
+ */
+export function watchFile(
+  file: string,
+  clock: Clock,
+  changed: () => void,
+  failed: (error: unknown) => void,
+): () => void {
+  const path = resolve(file);
+  let timer: Timer | undefined;
+  const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
+    if (name !== null && name !== basename(path)) return;
+    timer?.cancel();
+    timer = clock.setTimer(settling, changed);
+  });
+  watcher.on("error", failed);
+  return () => {
+    timer?.cancel();
+    watcher.close();
+  };
+}
+
+function readText(file: string): string {
+  try {
+    // The name works where its number is a socket, as it is under many parents.
+    return readFileSync(file === "/dev/stdin" ? 0 : file, "utf8");
+  } catch (error) {
+    throw new ConfigError("unreadable_file", `${file} cannot be read: ${errorText(error)}`, {
+      data: { file },
+      cause: error,
+    });
+  }
+}
+
+/** A file may be written in several pieces. */
+const settling = millis(200);
