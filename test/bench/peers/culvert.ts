@@ -14,8 +14,8 @@ import { localEntrances, type Peer, type Running, type StartContext } from "./pe
 export interface CulvertOptions {
   /** Undefined: the default, `auto`. */
   readonly engine?: "quiche" | "quinn" | undefined;
-  /** What carries the sessions; undefined: QUIC. */
-  readonly transport?: "quic" | "wss" | undefined;
+  /** What carries the sessions; undefined: QUIC. `norouter`: that of the server, which the relay starts by a link. */
+  readonly transport?: CulvertTransport | undefined;
   /** Largest UDP payload of the quiche engine; undefined: the default, `auto`. */
   readonly datagramBytes?: number | undefined;
   /** Writes a CPU profile of each process into this folder when it ends. */
@@ -25,6 +25,9 @@ export interface CulvertOptions {
   /** So many servers attached besides the one that is used, all in one more process. */
   readonly fleet?: number | undefined;
 }
+
+/** What can carry our sessions. */
+export type CulvertTransport = "quic" | "wss" | "norouter";
 
 /** Ours: three processes of `culvert`, configured by `culvert init` and two lines for the second lane. */
 export function culvertPeer(options: CulvertOptions = {}): Peer {
@@ -41,6 +44,7 @@ export function culvertPeer(options: CulvertOptions = {}): Peer {
 
 function title({ engine, transport }: CulvertOptions): string {
   if (transport === "wss") return "Culvert (WebSocket)";
+  if (transport === "norouter") return "Culvert (server by a link)";
   return engine === undefined ? "Culvert" : `Culvert (${engine})`;
 }
 
@@ -50,14 +54,16 @@ type Config = Record<string, unknown>;
 async function startAll(context: StartContext, options: CulvertOptions): Promise<Running> {
   let relay = launch(context, "relay", options);
   await ready(relay, "relay");
-  const server = launch(context, "server", options);
-  await ready(server, "server");
+  // A link's command is a child of the relay, and what it uses counts there.
+  const server =
+    options.transport === "norouter" ? {} : { server: launch(context, "server", options) };
+  if (server.server !== undefined) await ready(server.server, "server");
   const client = launch(context, "client", options);
   await ready(client, "client");
   if (options.fleet !== undefined) await startFleet(context);
   return {
     entrances: localEntrances(context),
-    processes: () => ({ client, relay, server }),
+    processes: () => ({ client, relay, ...server }),
     endRelay: (signal) => context.crew.end(relay, signal),
     startRelay: () => {
       relay = launch(context, "relay", options);
@@ -66,19 +72,27 @@ async function startAll(context: StartContext, options: CulvertOptions): Promise
 }
 
 function launch(context: StartContext, role: Role, options: CulvertOptions): Child {
-  const { profileFolder, script = culvertPath } = options;
+  const { script = culvertPath } = options;
   const { relayPrefix, edgePrefix } = context.place;
-  const profile =
-    profileFolder === undefined
-      ? []
-      : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${profileName(role)}`];
-  if (profileFolder !== undefined) mkdirSync(profileFolder, { recursive: true });
   return context.crew.start(
     role === "relay" ? relayPrefix : edgePrefix,
     process.execPath,
-    [...profile, script, role, "--config", join(context.folder, `${role}.yaml`)],
+    [
+      ...profileFlags(role, options),
+      script,
+      role,
+      "--config",
+      join(context.folder, `${role}.yaml`),
+    ],
     { cwd: context.folder },
   );
+}
+
+function profileFlags(role: Role, { profileFolder }: CulvertOptions): readonly string[] {
+  if (profileFolder === undefined) return [];
+  mkdirSync(profileFolder, { recursive: true });
+  const name = `--cpu-prof-name=${profileName(role)}`;
+  return ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, name];
 }
 
 /** Starts the process of the attached servers, whose orders {@link prepareFleet} wrote, and waits until all are attached. */
@@ -120,7 +134,7 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
   const relay = `${place.relayAddress}:${relayPort}`;
   const webPort = relayPort + 11;
   const dialled: Config =
-    transport === "quic" ? { address: relay } : { wss: `${place.relayAddress}:${webPort}` };
+    transport === "wss" ? { wss: `${place.relayAddress}:${webPort}` } : { address: relay };
   const server = parse(await readFile(join(folder, "server.yaml"), "utf8")) as Config;
   const fleet = await prepareFleet(folder, options.fleet ?? 0, {
     relay: { host: place.relayAddress, port: relayPort },
@@ -128,8 +142,9 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     engine: options.engine ?? "auto",
   });
   await edit(join(folder, "relay.yaml"), (config) => {
-    if (transport === "quic") config["listen"] = [relay];
-    else config["web"] = { https: [`${place.relayAddress}:${webPort}`] };
+    if (transport === "wss") config["web"] = { https: [`${place.relayAddress}:${webPort}`] };
+    else config["listen"] = [relay];
+    if (transport === "norouter") setLink(config, context, options);
     (config["peers"] as unknown[]).push(...fleet);
     const [grant] = config["grants"] as { services: string[] }[];
     grant?.services.push(String(targets.bulk));
@@ -137,7 +152,7 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
     if (options.engine === "quiche") quic(config)["allowQuicheListener"] = true;
   });
   await edit(join(folder, "server.yaml"), (config) => {
-    dialBy(config, transport, dialled);
+    if (transport !== "norouter") dialBy(config, transport, dialled);
     (config["allow"] as string[]).push(`127.0.0.1:${targets.bulk}`);
     setQuic(config, options);
   });
@@ -152,10 +167,26 @@ async function writeConfiguration(context: StartContext, options: CulvertOptions
   });
 }
 
-function dialBy(config: Config, transport: "quic" | "wss", relay: Config): void {
+function dialBy(config: Config, transport: CulvertTransport, relay: Config): void {
   Object.assign(config["relay"] as Config, relay);
   // The default, which checkouts from before there was a choice can read too.
   if (transport === "quic") delete config["transports"];
+  if (transport === "norouter") config["transports"] = ["quic"];
+}
+
+/** The link's command runs where the server belongs, and by the script that is measured. */
+function setLink(config: Config, { place }: StartContext, options: CulvertOptions): void {
+  const [link] = config["links"] as { command: string[] }[];
+  if (link === undefined) throw new Error("culvert init wrote no link");
+  const { script = culvertPath } = options;
+  const agent = ["agent", "--stdio", "--config", "server.yaml"];
+  link.command = [
+    ...place.edgePrefix,
+    process.execPath,
+    ...profileFlags("server", options),
+    script,
+    ...agent,
+  ];
 }
 
 function setQuic(config: Config, { engine, datagramBytes }: CulvertOptions): void {

@@ -176,7 +176,8 @@ export class CommandLink {
       folder,
       env,
       onLine: (line) => {
-        this.#lastLine = line;
+        // The log of an agent is no last word; what ssh or a shell complains of is.
+        if (!line.startsWith("{")) this.#lastLine = line.slice(0, lastLineLength);
         observer.said(name, line);
       },
     });
@@ -221,4 +222,5 @@ function soon(clock: Clock): Promise<undefined> {
 export const commandRetry: RetryOptions = { first: millis(500), cap: millis(30_000), factor: 2 };
 /** ssh looks up a name, dials and proves itself, a container may have to start, and then Node does. */
 export const commandStartTimeout = millis(30_000);
+const lastLineLength = 200;
 const youngSession = millis(10_000);

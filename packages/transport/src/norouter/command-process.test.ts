@@ -42,6 +42,7 @@ describe("CommandProcess", () => {
     process.stdin.write("there and back");
     const [bytes] = (await within(once(process.stdout, "data"), { what: "the echo" })) as [Buffer];
     expect(String(bytes)).toBe("there and back");
+    process.stdin.end();
     await within(process.stop(), { what: "its end" });
     expect(await process.ended).toBe("it exited with code 0");
   });

@@ -73,14 +73,15 @@ export class CommandProcess {
   }
 
   /**
-   * Ends it and everything it has started: its standard input first, which is how an agent is told; then by SIGTERM, and at last by
-   * SIGKILL. Never rejects.
+   * Ends it and everything it has started. Whoever carries a session over it has ended its standard input, in order, by the time of
+   * this call or right after it, which is how an agent is told; what does not end then is sent SIGTERM, and at last SIGKILL. Never
+   * rejects.
    */
   async stop(): Promise<void> {
     if (this.#over) return;
-    this.stdin.destroy();
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       if (await this.#endsWithin(patience)) return;
+      this.stdin.destroy();
       this.#signal(signal);
     }
     await this.ended;
