@@ -1,5 +1,5 @@
 import { createServer, get, request as httpRequest, type RequestListener } from "node:http";
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { Writable } from "node:stream";
@@ -127,6 +127,61 @@ for (const version of ["HTTP/1.1", "HTTP/2"] as const) {
     });
   });
 }
+
+it("a server that takes five connections and resets the others gets no more, and all is answered", async () => {
+  const open = new Set<Socket>();
+  let resets = 0;
+  const server = createServer((request, response) => {
+    // Slow enough that all would come at once.
+    setTimeout(() => response.end(request.url), 20);
+  });
+  server.on("connection", (socket: Socket) => {
+    if (open.size < 5) {
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+      return;
+    }
+    resets += 1;
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  const certificate = await makeCertificate([name]);
+  const { https, add } = await useEntrance({ certificates: [certificate] });
+  add(name, new LocalDevice("lan-box", await listenForTest(server)));
+  const sessions = [0, 1].map(() => {
+    const createConnection = () =>
+      connectTls({
+        ...{ port: https, host: "127.0.0.1", servername: name },
+        ...{ ALPNProtocols: ["h2"], rejectUnauthorized: false },
+      });
+    const session = connectHttp2(`https://${name}`, { createConnection });
+    session.on("error", () => undefined);
+    onTestFinished(() => session.destroy());
+    return session;
+  });
+  const load = (session: ClientHttp2Session, path: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const stream = session.request({ ":path": path, ":authority": name });
+      let text = "";
+      stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      stream.on("error", reject);
+      stream.on("end", () => resolve(text));
+    });
+  const page = async (): Promise<void> => {
+    const paths = Array.from({ length: 50 }, (_, index) => `/asset-${index}`);
+    const got = await within(
+      10_000,
+      "all assets",
+      Promise.all(paths.map((path, index) => load(sessions[index % 2]!, path))),
+    );
+    expect(got).toEqual(paths);
+  };
+  await page();
+  const learning = resets;
+  expect(learning).toBeGreaterThan(20);
+  // It was learnt the first time; one visitor's stream may still be closing when another's is opened.
+  await page();
+  expect(resets - learning).toBeLessThan(learning / 2);
+});
 
 it("an idle stream that the device has closed is not the client's fault", async () => {
   const server = createServer((request, response) => {

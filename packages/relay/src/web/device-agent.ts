@@ -1,6 +1,7 @@
 import { Agent } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ByteStream } from "@culvert/runtime";
+import type { StreamGate } from "./stream-gate.ts";
 
 /**
  * Node's pool of connections, over streams of one device for one public connection. The streams end with the public connection,
@@ -8,17 +9,38 @@ import type { ByteStream } from "@culvert/runtime";
  */
 export class DeviceAgent extends Agent {
   readonly #open: () => Promise<ByteStream>;
+  readonly #gate: StreamGate;
+  readonly #leaveGate: () => void;
 
-  constructor(open: () => Promise<ByteStream>) {
+  /** The gate is that of all who go to the same device for the same name. */
+  constructor(open: () => Promise<ByteStream>, gate: StreamGate) {
     super({ keepAlive: true, maxSockets: mostStreams, maxFreeSockets: mostIdleStreams });
     this.#open = open;
+    this.#gate = gate;
+    this.#leaveGate = gate.addHolder(() => this.#giveUpIdle());
+  }
+
+  /** To be called before each request: those beyond what the gate lets in wait here, where they get the next stream that is free. */
+  tune(): void {
+    this.maxSockets = Math.min(mostStreams, this.#gate.limit);
+  }
+
+  /** A stream was cut off before it answered: the device has too many. */
+  cut(): void {
+    this.#gate.cut();
+    this.tune();
+  }
+
+  override destroy(): void {
+    this.#leaveGate();
+    super.destroy();
   }
 
   override createConnection(
     _options: unknown,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    this.#open().then(
+    this.#enterAndOpen().then(
       (stream) => {
         // Node ends its side of a socket by itself; of another stream nobody would.
         stream.once("end", () => stream.end());
@@ -34,12 +56,31 @@ export class DeviceAgent extends Agent {
 
   /** Keeps an idle stream; Node's own version asks for the methods of a socket. */
   override keepSocketAlive(stream: Duplex): boolean {
-    return !stream.destroyed && stream.writable && stream.readable;
+    return !stream.destroyed && stream.writable && stream.readable && !this.#gate.crowded;
   }
 
   /** Nothing to prepare: see {@link keepSocketAlive}. */
   override reuseSocket(): void {
     // On purpose.
+  }
+
+  #giveUpIdle(): void {
+    for (const streams of Object.values(this.freeSockets)) {
+      for (const stream of [...(streams ?? [])]) stream.destroy();
+    }
+  }
+
+  async #enterAndOpen(): Promise<ByteStream> {
+    const leave = await this.#gate.enter();
+    try {
+      const stream = await this.#open();
+      // The first of them, so that whoever hears of a cut finds it gone.
+      for (const event of ["error", "end", "close"]) stream.once(event, leave);
+      return stream;
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
-import { request as httpRequest, type Agent, type IncomingMessage } from "node:http";
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { pipeline } from "node:stream";
-import { millis, sleep, type Clock } from "@culvert/runtime";
+import { millis, sleep, systemCode, TransportError, type Clock } from "@culvert/runtime";
+import type { DeviceAgent } from "./device-agent.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestFields, responseFields, type HeaderFields } from "./forwarded-headers.ts";
 
@@ -18,23 +19,26 @@ export interface ForwardOutcome {
  */
 export async function forwardRequest(
   exchange: Exchange,
-  agent: Agent,
+  agent: DeviceAgent,
   clock: Clock,
 ): Promise<ForwardOutcome> {
-  const gone = new AbortController();
-  exchange.onClose(() => gone.abort());
-  let outcome = await attempt(exchange, agent);
+  const course: Course = { left: false, request: undefined };
+  exchange.onClose((whole) => {
+    course.left = true;
+    if (!whole) course.request?.destroy(clientLeft());
+  });
+  let outcome = await attempt(exchange, agent, course);
   if (exchange.body !== undefined) return outcome;
   // An idle stream may end in the very moment it is used again; the request has not been seen then (RFC 9110 §9.2.2).
   if (outcome.cut === "idle" && idempotent(exchange.method)) {
-    outcome = await attempt(exchange, agent);
+    outcome = await attempt(exchange, agent, course);
   }
-  // A browser asks for fifty files at once by HTTP/2, and a small web server takes five connections at a time and resets the others.
+  // The agent lets fewer through by now. The server needs a moment all the same, where it was not a matter of how many.
   for (const pause of overloadPauses) {
     if (outcome.cut === undefined || !safe(exchange.method)) break;
     await sleep(clock, pause);
-    if (gone.signal.aborted) break;
-    outcome = await attempt(exchange, agent);
+    if (course.left) break;
+    outcome = await attempt(exchange, agent, course);
   }
   return outcome;
 }
@@ -60,18 +64,28 @@ interface Attempt extends ForwardOutcome {
   readonly cut: "idle" | "new" | undefined;
 }
 
-async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
+/** What all attempts of a request share. */
+interface Course {
+  /** Whether the client has gone, or has its answer. */
+  left: boolean;
+  /** The attempt under way. */
+  request: ClientRequest | undefined;
+}
+
+function attempt(exchange: Exchange, agent: DeviceAgent, course: Course): Promise<Attempt> {
   return new Promise((resolve) => {
     const { method, target, body } = exchange;
     const headers = deviceFields(exchange);
+    agent.tune();
     const request = httpRequest({ agent, method, path: target, headers, setHost: false });
     let answer: IncomingMessage | undefined;
     let carried = false;
-    let clientLeft = false;
+    course.request = request;
     request.once("socket", () => (carried = true));
     request.on("error", (error) => {
-      const isCut = carried && answer === undefined && !clientLeft;
+      const isCut = (carried || isReset(error)) && answer === undefined && !course.left;
       const cut = isCut ? (request.reusedSocket ? "idle" : "new") : undefined;
+      if (cut === "new") agent.cut();
       resolve({ status: answer?.statusCode, error, cut });
     });
     request.once("response", (response) => {
@@ -89,14 +103,10 @@ async function attempt(exchange: Exchange, agent: Agent): Promise<Attempt> {
       stream.destroy();
       resolve({ status: undefined, error: new Error("an upgrade unasked"), cut: undefined });
     });
-    exchange.onClose((whole) => {
-      clientLeft = true;
-      if (!whole) request.destroy(new Error("the client left"));
-    });
     if (body === undefined) request.end();
     else {
       const { stream } = body;
-      const left = (): void => void request.destroy(new Error("the client left"));
+      const left = (): void => void request.destroy(clientLeft());
       stream.on("error", left);
       // Node ends the stream of HTTP/2 also where the client reset it; the device must not take that for the whole.
       stream.once("end", () => {
@@ -144,6 +154,16 @@ export function finalStatus({ statusCode = 0 }: IncomingMessage): number | undef
   return statusCode >= 200 && statusCode <= 599 ? statusCode : undefined;
 }
 
+/** Whether a stream that was there has been reset, perhaps before the request was on it. */
+function isReset(error: Error): boolean {
+  const code = error instanceof TransportError ? error.code : systemCode(error);
+  return code === "stream_reset" || code === "ECONNRESET" || code === "EPIPE";
+}
+
+function clientLeft(): Error {
+  return new Error("the client left");
+}
+
 /** Methods that change nothing (RFC 9110 §9.2.1), so that asking again does no harm. */
 function safe(method: string): boolean {
   return ["GET", "HEAD", "OPTIONS"].includes(method);
@@ -157,5 +177,5 @@ function mayHaveBody(method: string): boolean {
   return ["POST", "PUT", "PATCH"].includes(method);
 }
 
-/** Before the second and the third attempt; the server has caught up by then, or will not. */
-const overloadPauses = [millis(100), millis(400)];
+/** Before the second attempt and the later ones. */
+const overloadPauses = [100, 200, 400, 800].map(millis);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import { TransportError } from "@culvert/runtime";
 import type { NameRoute, NameTable } from "./name-table.ts";
@@ -29,6 +30,8 @@ export class PublicClient {
     this.local = local;
     const gone = new AbortController();
     this.signal = gone.signal;
+    // Each stream being opened listens, and there are dozens of one browser.
+    setMaxListeners(0, gone.signal);
     socket.once("close", () => {
       gone.abort(new TransportError("connection_closed", "the client left"));
     });

@@ -13,6 +13,7 @@ import type { PublicMetrics, PublicRefusal } from "./metrics.ts";
 import type { NameRoute, NameTable } from "./name-table.ts";
 import type { PublicClient } from "./public-client.ts";
 import type { PublicDoor } from "./public-door.ts";
+import { StreamGate } from "./stream-gate.ts";
 import type { Page, PageHandler, UpgradeHandler } from "./upgrade-handler.ts";
 
 /** What a site server works with. */
@@ -41,6 +42,7 @@ export interface SiteServerDeps {
 export class SiteServer implements HttpHandler {
   readonly #deps: SiteServerDeps;
   readonly #agents = new WeakMap<PublicClient, Map<string, AgentOfName>>();
+  readonly #gates = new WeakMap<NameRoute, StreamGate>();
 
   constructor(deps: SiteServerDeps) {
     this.#deps = deps;
@@ -196,11 +198,18 @@ export class SiteServer implements HttpHandler {
     if (before?.route === route) return before.agent;
     before?.agent.destroy();
     const connection = client.connection("http", name);
-    const agent = new DeviceAgent(() =>
-      this.#deps.streams.open(route.device, connection, client.signal),
+    const agent = new DeviceAgent(
+      () => this.#deps.streams.open(route.device, connection, client.signal),
+      this.#gate(route),
     );
     ofClient.set(name, { route, agent });
     return agent;
+  }
+
+  #gate(route: NameRoute): StreamGate {
+    const gate = this.#gates.get(route) ?? new StreamGate(this.#deps.clock);
+    this.#gates.set(route, gate);
+    return gate;
   }
 
   #ownPage(exchange: Exchange): Page {
