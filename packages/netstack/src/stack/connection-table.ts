@@ -1,5 +1,6 @@
 import type { Ipv4Address } from "../packet/index.ts";
-import type { TcpEngine, TcpTuple } from "../tcp/tcp-engine.ts";
+import type { TcpEngine } from "../tcp/tcp-engine.ts";
+import type { HostedConnection, TcpTuple } from "../tcp/tcp-host.ts";
 
 /** The connections of a stack by both their ends. */
 export class ConnectionTable {
@@ -34,7 +35,7 @@ export class ConnectionTable {
   }
 
   /** Takes a connection out; another one of the same ends stays. */
-  remove(engine: TcpEngine): void {
+  remove(engine: HostedConnection): void {
     const { remote, local } = keysOf(engine.tuple);
     const byLocal = this.#byRemote.get(remote);
     if (byLocal?.get(local) !== engine) return;

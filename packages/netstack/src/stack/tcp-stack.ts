@@ -10,7 +10,8 @@ import {
   type TcpSegment,
 } from "../packet/index.ts";
 import { TcpConnection } from "../tcp/tcp-connection.ts";
-import type { TcpEngine, TcpHost, TcpSecrets, TcpTuple } from "../tcp/tcp-engine.ts";
+import type { TcpEngine } from "../tcp/tcp-engine.ts";
+import type { HostedConnection, TcpHost, TcpSecrets, TcpTuple } from "../tcp/tcp-host.ts";
 import type { TcpSettings } from "../tcp/tcp-settings.ts";
 import { ConnectionTable, endpointKey } from "./connection-table.ts";
 import { chooseEphemeralPort } from "./ephemeral-ports.ts";
@@ -46,9 +47,9 @@ export class TcpStack implements TcpHost {
   readonly #timers: TimerHeap;
   readonly #listeners = new Map<number, Listener>();
   /** Handshakes that peers began, and whom they concern. */
-  readonly #halfOpen = new Map<TcpEngine, Listener | undefined>();
-  readonly #timeWait = new Set<TcpEngine>();
-  #changed: TcpEngine[] = [];
+  readonly #halfOpen = new Map<HostedConnection, Listener | undefined>();
+  readonly #timeWait = new Set<HostedConnection>();
+  #changed: HostedConnection[] = [];
 
   constructor(deps: TcpStackDeps) {
     this.#deps = deps;
@@ -74,25 +75,25 @@ export class TcpStack implements TcpHost {
     this.#deps.output(packet, destination);
   }
 
-  changed(engine: TcpEngine): void {
+  changed(engine: HostedConnection): void {
     if (engine.isListed) return;
     engine.isListed = true;
     this.#changed.push(engine);
     this.#deps.needsTurn();
   }
 
-  reschedule(engine: TcpEngine): void {
+  reschedule(engine: HostedConnection): void {
     this.#timers.update(engine);
   }
 
-  waitsOut(engine: TcpEngine): void {
+  waitsOut(engine: HostedConnection): void {
     this.#timeWait.add(engine);
     if (this.#timeWait.size <= this.#deps.limits.timeWait) return;
     const [oldest] = this.#timeWait;
     oldest?.abort();
   }
 
-  released(engine: TcpEngine): void {
+  released(engine: HostedConnection): void {
     this.#table.remove(engine);
     this.#timers.remove(engine);
     this.#halfOpen.delete(engine);

@@ -38,7 +38,7 @@ export class Reassembly {
     const end = start + bytes.length;
     this.#stamp += 1;
     let position = start;
-    let index = this.#firstTouching(start);
+    const index = this.#firstTouching(start);
     while (position < end) {
       const run = this.#runs[index];
       if (run !== undefined && run.end === position) {

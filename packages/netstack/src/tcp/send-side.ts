@@ -292,6 +292,8 @@ export class SendSide {
 
   #sendFirst(end: number, nowMs: number): void {
     const start = this.#next;
+    // A probe's timer, if one runs, has no meaning any more.
+    if (start === this.#acknowledged) this.#timerAtMs = Infinity;
     this.#next = end;
     if (this.#timedPosition === undefined) {
       this.#timedPosition = end;
@@ -350,9 +352,10 @@ export class SendSide {
   }
 
   #probeDelayMs(): number {
-    return Math.min(this.rtt.rtoMs * 2 ** Math.min(this.#probes, 16), maxProbeDelayMs);
+    const mostMs = this.#settings.userTimeoutMs / probesPerUserTimeout;
+    return Math.min(this.rtt.rtoMs * 2 ** Math.min(this.#probes, 16), mostMs);
   }
 }
 
-/** Closed windows are asked after at least this often. */
-const maxProbeDelayMs = 60_000;
+/** Some probes of a closed window may be lost in a row before the peer counts as gone. */
+const probesPerUserTimeout = 12;

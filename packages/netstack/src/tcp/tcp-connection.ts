@@ -2,13 +2,8 @@ import { Duplex } from "node:stream";
 import { millis, type Millis } from "@culvert/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import { formatIpv4Address } from "../packet/index.ts";
-import {
-  TcpEngine,
-  type TcpHost,
-  type TcpSecrets,
-  type TcpTuple,
-  type TcpUser,
-} from "./tcp-engine.ts";
+import { TcpEngine } from "./tcp-engine.ts";
+import type { TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
 
 /** What one connection has done so far. */
 export interface TcpConnectionStats {
@@ -28,8 +23,7 @@ export interface TcpConnectionStats {
  *   what was written still goes out.
  * - A reset by the peer destroys it with TransportError `stream_reset`; a peer that acknowledges nothing for the user time-out, with
  *   `timeout`; the end of the stack, with `connection_closed`.
- * - A chunk that was written belongs to the connection until the peer has acknowledged it, and must not be changed: large ones are
- *   not copied. What is read is a view of the packet that brought it, which nobody else keeps.
+ * - What is written is copied at once. What is read is a view of the packet that brought it, which nobody else keeps.
  * - The window offered to the peer follows the reader: unread bytes are never more than the receive buffer.
  *
  * It never throws for want of an `error` listener: no peer may end the process.
@@ -75,9 +69,7 @@ export class TcpConnection extends Duplex {
     return {
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
-      unacknowledgedBytes: this.#engine.unacknowledgedBytes,
-      retransmittedSegments: this.#engine.retransmissions,
-      rttMs: this.#engine.rttMs,
+      ...this.#engine.figures,
     };
   }
 

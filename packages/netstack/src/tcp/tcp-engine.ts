@@ -1,71 +1,21 @@
-import { TransportError } from "@culvert/runtime";
-import {
-  encodeTcp,
-  noTcpOptions,
-  tcpFlag,
-  type Ipv4Address,
-  type Ipv4Header,
-  type TcpOptions,
-  type TcpSegment,
-} from "../packet/index.ts";
+import { tcpFlag, type TcpSegment } from "../packet/index.ts";
 import { AckLimit } from "./ack-limit.ts";
-import { agreeTerms, synOptions, type HandshakeTerms } from "./handshake.ts";
+import { agreeTerms } from "./handshake.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import { ReceiveSide, type ByteReader } from "./receive-side.ts";
+import { ReceiveSide } from "./receive-side.ts";
 import { RttEstimator } from "./rtt-estimator.ts";
+import { SegmentOutput } from "./segment-output.ts";
+import { SynClock } from "./syn-clock.ts";
 import { SendSide, type SegmentWriter } from "./send-side.ts";
 import { positionNear, synPosition, wireSequence } from "./sequence.ts";
-import { initialRtoMs, type TcpSettings } from "./tcp-settings.ts";
+import { refusedByPeer, resetByPeer, timedOut, unreachablePeer } from "./tcp-faults.ts";
+import type { HostedConnection, TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
+import { initialRtoMs } from "./tcp-settings.ts";
 import { maySend, mayReceive, type TcpState } from "./tcp-state.ts";
 import { Timestamps } from "./timestamps.ts";
 
-/** Both ends of a connection, in the form packets have them. */
-export interface TcpTuple {
-  readonly localAddress: Ipv4Address;
-  readonly localPort: number;
-  readonly remoteAddress: Ipv4Address;
-  readonly remotePort: number;
-}
-
-/** What a connection needs of its stack. */
-export interface TcpHost {
-  readonly settings: TcpSettings;
-  readonly mtu: number;
-  now(): number;
-  /** Takes one whole packet and owns it. */
-  output(packet: Uint8Array, destination: Ipv4Address): void;
-  /** {@link TcpEngine.flush} is to be called before this turn of the event loop ends. */
-  changed(engine: TcpEngine): void;
-  /** {@link TcpEngine.dueMs} has changed. */
-  reschedule(engine: TcpEngine): void;
-  /** The connection has closed first, and only remembers (TIME-WAIT). */
-  waitsOut(engine: TcpEngine): void;
-  /** The connection is over; nothing of it is left. */
-  released(engine: TcpEngine): void;
-}
-
-/** Whoever uses a connection. Called in the middle of the engine's work, and may call it back. */
-export interface TcpUser extends ByteReader {
-  /** The handshake is over. */
-  established(): void;
-  /** The peer sends nothing more; all of it was taken. */
-  ended(): void;
-  /** There is room to write again. */
-  writable(): void;
-  /** All that was written, and FIN, has arrived at the peer. */
-  delivered(): void;
-  /** The connection is over before its time. */
-  failed(error: Error): void;
-}
-
-/** The initial numbers of a connection: unpredictable (RFC 9293 §3.4.1, RFC 7323 §7.1). */
-export interface TcpSecrets {
-  readonly initialSequence: number;
-  readonly timestampOffset: number;
-}
-
 /** One connection: the state machine of RFC 9293 §3.10 between a send side and a receive side. */
-export class TcpEngine implements SegmentWriter {
+export class TcpEngine implements HostedConnection, SegmentWriter {
   readonly tuple: TcpTuple;
   /** Place in the stack's timer heap; the heap's own. */
   heapIndex = -1;
@@ -73,28 +23,20 @@ export class TcpEngine implements SegmentWriter {
   isListed = false;
   readonly #host: TcpHost;
   readonly #user: TcpUser;
-  readonly #ip: Ipv4Header;
-  readonly #ourMss: number;
   readonly #initial: number;
   readonly #timestamps: Timestamps;
   readonly #send: SendSide;
   readonly #receive: ReceiveSide;
+  readonly #output: SegmentOutput;
   readonly #ackLimit = new AckLimit();
   readonly #keepAlive: KeepAlive;
-  #peerInitial = 0;
   #state: TcpState = "closed";
-  #terms: HandshakeTerms | undefined;
   /** We sent the first SYN. */
   #isActive = false;
   /** Nobody reads or writes any more; what was written still goes out. */
   #isLingering = false;
-  #ackDue = false;
-  /** Segments with data since the last acknowledgement. */
-  #unacknowledged = 0;
-  #synSentAtMs = 0;
-  #synCount = 0;
-  /** When SYN is sent again, TIME-WAIT ends, or FIN of the peer is waited for no more. */
-  #stateTimerMs = Infinity;
+  readonly #syn: SynClock;
+  /** When the handshake has taken too long, TIME-WAIT ends, or FIN of the peer is waited for no more. */
   #stateDeadlineMs = Infinity;
 
   constructor(host: TcpHost, user: TcpUser, tuple: TcpTuple, secrets: TcpSecrets) {
@@ -102,8 +44,6 @@ export class TcpEngine implements SegmentWriter {
     this.tuple = tuple;
     this.#host = host;
     this.#user = user;
-    this.#ip = { source: tuple.localAddress, destination: tuple.remoteAddress };
-    this.#ourMss = host.mtu - headersBytes;
     this.#initial = secrets.initialSequence >>> 0;
     this.#timestamps = new Timestamps(secrets.timestampOffset);
     const rtt = new RttEstimator({
@@ -111,8 +51,10 @@ export class TcpEngine implements SegmentWriter {
       minMs: settings.minRtoMs,
       maxMs: settings.maxRtoMs,
     });
+    this.#syn = new SynClock(rtt);
     this.#send = new SendSide(settings, rtt, this);
     this.#receive = new ReceiveSide(user, settings.receiveBufferBytes);
+    this.#output = new SegmentOutput(host, tuple, this.#initial, this.#receive, this.#timestamps);
     this.#keepAlive = new KeepAlive(settings.keepAliveMs);
   }
 
@@ -125,24 +67,21 @@ export class TcpEngine implements SegmentWriter {
     const userMs = this.#send.stalledSinceMs + this.#host.settings.userTimeoutMs;
     return Math.min(
       this.#send.timerAtMs,
-      this.#stateTimerMs,
+      this.#syn.repeatAtMs,
       this.#stateDeadlineMs,
       userMs,
       this.#keepAlive.dueMs,
     );
   }
 
-  get rttMs(): number {
-    return this.#send.rtt.smoothedMs;
-  }
-
-  get retransmissions(): number {
-    return this.#send.retransmissions;
-  }
-
-  /** Bytes written that the peer has not acknowledged. */
-  get unacknowledgedBytes(): number {
-    return this.#send.buffer.length;
+  /** Figures for people: bytes written and not yet acknowledged among them. */
+  get figures(): { unacknowledgedBytes: number; retransmittedSegments: number; rttMs: number } {
+    const { buffer, retransmissions, rtt } = this.#send;
+    return {
+      unacknowledgedBytes: buffer.length,
+      retransmittedSegments: retransmissions,
+      rttMs: rtt.smoothedMs,
+    };
   }
 
   /** Whether a writer may write more. */
@@ -156,7 +95,7 @@ export class TcpEngine implements SegmentWriter {
     if (syn.options.timestamps !== undefined && this.#timestamps.agreed) {
       return this.#timestamps.isLater(syn.options.timestamps.value);
     }
-    const position = positionNear(this.#peerInitial, syn.sequence, this.#receive.next);
+    const position = positionNear(this.#output.peerInitial, syn.sequence, this.#receive.next);
     return position > this.#receive.next;
   }
 
@@ -174,7 +113,7 @@ export class TcpEngine implements SegmentWriter {
     this.#beginHandshake(this.#host.settings.handshakeTimeoutMs);
   }
 
-  /** Queues bytes, which belong to the connection until the peer has acknowledged them. */
+  /** Queues bytes, which are copied. */
   write(bytes: Uint8Array): void {
     this.#send.buffer.append(bytes);
     this.#host.changed(this);
@@ -218,7 +157,7 @@ export class TcpEngine implements SegmentWriter {
   abort(): void {
     const known =
       this.#state !== "closed" && this.#state !== "syn-sent" && this.#state !== "time-wait";
-    if (known) this.#emit(tcpFlag.rst | tcpFlag.ack, this.#send.next);
+    if (known) this.#output.sendReset(this.#send.next);
     this.#close();
   }
 
@@ -233,11 +172,7 @@ export class TcpEngine implements SegmentWriter {
   unreachable(sequence: number, code: number): void {
     const ours = wireSequence(this.#initial, synPosition);
     if (this.#state !== "syn-sent" || sequence !== ours) return;
-    this.#fail(
-      new TransportError("dial_failed", `the network says unreachable, code ${code}`, {
-        data: { code },
-      }),
-    );
+    this.#fail(unreachablePeer(code));
   }
 
   /** Takes a segment of the peer (RFC 9293 §3.10.7). */
@@ -251,68 +186,54 @@ export class TcpEngine implements SegmentWriter {
   /** Sends what is due at the end of a turn: data, and what the peer should know. */
   flush(nowMs: number): void {
     if (this.#state === "closed") return;
-    if (maySend(this.#state)) this.#send.flush(nowMs, this.#gapOptionBytes());
-    const mayTell = this.#state !== "syn-sent" && this.#state !== "syn-received";
-    if (mayTell && (this.#ackDue || (mayReceive(this.#state) && this.#receive.owesWindow))) {
-      this.#sendAck();
-    }
+    if (maySend(this.#state)) this.#send.flush(nowMs, this.#output.gapOptionBytes);
+    const inHandshake = this.#state === "syn-sent" || this.#state === "syn-received";
+    const owesWindow = mayReceive(this.#state) && this.#receive.owesWindow;
+    if (!inHandshake && (this.#output.isAckDue || owesWindow)) this.#sendAck();
     this.#host.reschedule(this);
   }
 
   /** Something is due (see {@link dueMs}). */
   wake(nowMs: number): void {
-    const { settings } = this.#host;
-    if (this.#state === "closed") return;
-    if (nowMs >= this.#send.stalledSinceMs + settings.userTimeoutMs) {
-      this.#giveUp(`nothing acknowledged for ${settings.userTimeoutMs} ms`);
+    const { userTimeoutMs } = this.#host.settings;
+    if (nowMs >= this.#send.stalledSinceMs + userTimeoutMs) {
+      this.#giveUp(`nothing acknowledged for ${userTimeoutMs} ms`);
       return;
     }
     if (nowMs >= this.#stateDeadlineMs) this.#meetDeadline();
-    else if (nowMs >= this.#stateTimerMs) this.#repeatSyn(nowMs);
-    if (nowMs >= this.#send.timerAtMs) this.#send.expire(nowMs, this.#gapOptionBytes());
+    else if (nowMs >= this.#syn.repeatAtMs) this.#sendSyn(nowMs, true);
+    if (nowMs >= this.#send.timerAtMs) this.#send.expire(nowMs, this.#output.gapOptionBytes);
     if (nowMs >= this.#keepAlive.dueMs) this.#probeLife(nowMs);
     this.#host.reschedule(this);
   }
 
   /** For the send side only. */
   writeData(position: number, bytes: number, flags: { fin: boolean; push: boolean }): void {
-    const parts = bytes > 0 ? this.#send.buffer.parts(position, bytes) : undefined;
-    this.#emit(
-      tcpFlag.ack | (flags.fin ? tcpFlag.fin : 0) | (flags.push && bytes > 0 ? tcpFlag.psh : 0),
-      position,
-      parts,
-    );
+    const parts = bytes > 0 ? this.#send.buffer.parts(position, bytes) : noParts;
+    this.#output.sendData(position, parts, flags.fin, flags.push && bytes > 0);
   }
 
   #beginHandshake(limitMs: number): void {
     const nowMs = this.#host.now();
     this.#stateDeadlineMs = nowMs + limitMs;
     this.#send.synSent();
-    this.#synSentAtMs = nowMs;
     this.#sendSyn(nowMs);
   }
 
-  #sendSyn(nowMs: number): void {
-    this.#synCount += 1;
-    this.#stateTimerMs = nowMs + this.#send.rtt.rtoMs;
-    const flags = this.#state === "syn-sent" ? tcpFlag.syn : tcpFlag.syn | tcpFlag.ack;
-    this.#emit(flags, synPosition);
+  #sendSyn(nowMs: number, again = false): void {
+    this.#syn.sent(nowMs, again);
+    this.#output.sendSyn();
     this.#host.reschedule(this);
   }
 
-  #repeatSyn(nowMs: number): void {
-    this.#send.rtt.backOff();
-    this.#sendSyn(nowMs);
-  }
-
   #takeSyn(syn: TcpSegment, nowMs: number): void {
-    const terms = agreeTerms(syn.options, this.#ourMss);
-    this.#terms = terms;
-    this.#peerInitial = syn.sequence;
+    const terms = agreeTerms(syn.options, this.#output.mssBytes);
+    this.#output.terms = terms;
+    this.#output.peerInitial = syn.sequence;
     if (syn.options.timestamps !== undefined) {
       this.#timestamps.begin(syn.options.timestamps.value, nowMs);
     }
-    this.#receive.begin(terms.ourShift, this.#ourMss);
+    this.#receive.begin(terms.ourShift, this.#output.mssBytes);
     this.#send.setWindow(syn.window, synPosition, synPosition);
   }
 
@@ -322,18 +243,18 @@ export class TcpEngine implements SegmentWriter {
     const hasAck = (flags & tcpFlag.ack) !== 0;
     const acknowledgesSyn = segment.acknowledgment === wireSequence(this.#initial, 1);
     if (hasAck && !acknowledgesSyn) {
-      if ((flags & tcpFlag.rst) === 0) this.#sendBareReset(segment.acknowledgment);
+      if ((flags & tcpFlag.rst) === 0) this.#output.sendResetFor(segment.acknowledgment);
       return;
     }
     if ((flags & tcpFlag.rst) !== 0) {
-      if (hasAck) this.#fail(new TransportError("refused", "the peer refused the connection"));
+      if (hasAck) this.#fail(refusedByPeer());
       return;
     }
     if ((flags & tcpFlag.syn) === 0) return;
     this.#takeSyn(segment, nowMs);
     if (hasAck) {
       this.#establish(segment, nowMs);
-      this.#ackDue = true;
+      this.#output.isAckDue = true;
     } else {
       // Both ends have sent SYN (RFC 9293 §3.5, figure 8).
       this.#state = "syn-received";
@@ -345,7 +266,7 @@ export class TcpEngine implements SegmentWriter {
   #handleSynchronized(segment: TcpSegment, nowMs: number): void {
     const { flags, payload } = segment;
     const reset = (flags & tcpFlag.rst) !== 0;
-    let position = positionNear(this.#peerInitial, segment.sequence, this.#receive.next);
+    let position = positionNear(this.#output.peerInitial, segment.sequence, this.#receive.next);
     const fin = (flags & tcpFlag.fin) !== 0;
     const length = payload.length + (fin ? 1 : 0);
     if ((flags & tcpFlag.syn) !== 0 && !reset && this.#state === "syn-received" && position === 0) {
@@ -355,25 +276,25 @@ export class TcpEngine implements SegmentWriter {
       }
       // The SYN of a simultaneous open once more, now with an acknowledgement of ours.
       position = 1;
-      this.#ackDue = true;
+      this.#output.isAckDue = true;
     } else if ((flags & tcpFlag.syn) !== 0 && !reset) {
       this.#challenge(nowMs);
       return;
     }
-    if (!reset && !this.#passesTimestamps(segment, position, nowMs)) return;
+    if (!reset && !this.#passesTimestamps(segment, nowMs)) return;
     let taken = payload;
     if (!this.#receive.isAcceptable(position, length)) {
       if (reset) return;
       const windowIsClosed = this.#receive.edge === this.#receive.next;
       if (!windowIsClosed || position !== this.#receive.next) {
         // Bytes that came twice are no loop of acknowledgements: their sender waits for ours.
-        if (length > 0) this.#ackDue = true;
+        if (length > 0) this.#output.isAckDue = true;
         else this.#challenge(nowMs);
         if (this.#state === "time-wait" && fin) this.#waitOut(nowMs);
         return;
       }
       // A probe of a closed window: its acknowledgement counts, its bytes do not (RFC 9293 §3.10.7.4).
-      this.#ackDue = true;
+      this.#output.isAckDue = true;
       taken = nothing;
     }
     if (reset) {
@@ -383,21 +304,24 @@ export class TcpEngine implements SegmentWriter {
     if ((flags & tcpFlag.ack) === 0) return;
     this.#keepAlive.heard(nowMs);
     if (!this.#handleAck(segment, position, nowMs)) return;
+    // What lies at or before RCV.NXT is acknowledged when the turn ends at the latest (RFC 7323 §4.3).
+    const { timestamps } = segment.options;
+    if (timestamps !== undefined && position <= this.#receive.next) {
+      this.#timestamps.remember(timestamps.value, nowMs);
+    }
     if (length > 0) this.#handleData(position, taken, fin && taken === payload, nowMs);
   }
 
-  #passesTimestamps(segment: TcpSegment, position: number, nowMs: number): boolean {
+  #passesTimestamps(segment: TcpSegment, nowMs: number): boolean {
     if (!this.#timestamps.agreed) return true;
     const option = segment.options.timestamps;
     // RFC 7323 §3.2: without the option it is not of this connection.
     if (option === undefined) return false;
     if (this.#timestamps.isOld(option.value, nowMs)) {
-      if (segment.payload.length > 0) this.#ackDue = true;
+      if (segment.payload.length > 0) this.#output.isAckDue = true;
       else this.#challenge(nowMs);
       return false;
     }
-    // Everything up to RCV.NXT is acknowledged at the end of each turn at the latest.
-    if (position <= this.#receive.next) this.#timestamps.remember(option.value, nowMs);
     return true;
   }
 
@@ -407,11 +331,10 @@ export class TcpEngine implements SegmentWriter {
       this.#challenge(nowMs);
       return;
     }
-    if (this.#state === "syn-received" && this.#isActive) {
-      this.#fail(new TransportError("refused", "the peer refused the connection"));
-    } else if (this.#state === "time-wait") {
-      // A reset must not make the state forgotten too early (RFC 1337).
-    } else this.#fail(new TransportError("stream_reset", "the peer reset the connection"));
+    // TIME-WAIT must not be forgotten too early (RFC 1337).
+    if (this.#state === "time-wait") return;
+    const isRefusal = this.#state === "syn-received" && this.#isActive;
+    this.#fail(isRefusal ? refusedByPeer() : resetByPeer());
   }
 
   /** Returns whether the rest of the segment is to be looked at. */
@@ -420,7 +343,7 @@ export class TcpEngine implements SegmentWriter {
     const position = positionNear(this.#initial, segment.acknowledgment, send.acknowledged);
     if (this.#state === "syn-received") {
       if (position !== 1) {
-        this.#sendBareReset(segment.acknowledgment);
+        this.#output.sendResetFor(segment.acknowledgment);
         return false;
       }
       this.#establish(segment, nowMs);
@@ -437,13 +360,10 @@ export class TcpEngine implements SegmentWriter {
       {
         position,
         segmentPosition,
-        windowBytes: segment.window * 2 ** (this.#terms?.peerShift ?? 0),
+        windowBytes: segment.window * 2 ** (this.#output.terms?.peerShift ?? 0),
         carriesData: segment.payload.length > 0,
-        sack: this.#terms?.sack === true ? sack : undefined,
-        timestampRttMs:
-          timestamps === undefined || !this.#timestamps.agreed
-            ? undefined
-            : this.#timestamps.rttMs(timestamps.echo, nowMs),
+        sack: this.#output.terms?.sack === true ? sack : undefined,
+        timestampRttMs: this.#timestamps.rttMs(timestamps?.echo ?? 0, nowMs),
       },
       nowMs,
     );
@@ -456,7 +376,7 @@ export class TcpEngine implements SegmentWriter {
   #handleData(position: number, payload: Uint8Array, fin: boolean, nowMs: number): void {
     if (!mayReceive(this.#state)) {
       // Bytes after FIN are nonsense; FIN again means that our acknowledgement of it was lost.
-      this.#ackDue = true;
+      this.#output.isAckDue = true;
       if (this.#state === "time-wait") this.#waitOut(nowMs);
       return;
     }
@@ -466,33 +386,25 @@ export class TcpEngine implements SegmentWriter {
     }
     const inOrder = this.#receive.accept(position, payload, fin);
     if (this.state === "closed") return;
-    this.#ackDue = true;
-    this.#unacknowledged += 1;
+    const manyOwed = this.#output.owe();
     if (this.#receive.reachFin()) this.#finReceived(nowMs);
     // A gap, or a filled one, is told at once (RFC 5681 §4.2); in order, some segments share an acknowledgement.
-    else if (!inOrder || this.#unacknowledged >= mostUnacknowledged) this.#sendAck();
+    else if (!inOrder || manyOwed) this.#sendAck();
   }
 
   #establish(segment: TcpSegment, nowMs: number): void {
-    const terms = this.#terms;
+    const terms = this.#output.terms;
     if (terms === undefined) return;
-    const { rtt } = this.#send;
-    const echo = segment.options.timestamps?.echo;
-    const echoedMs =
-      echo === undefined || !terms.timestamps ? undefined : this.#timestamps.rttMs(echo, nowMs);
-    // RFC 6298 §3: without a timestamp nobody knows which SYN was acknowledged.
-    if (this.#synCount === 1) rtt.sample(nowMs - this.#synSentAtMs);
-    else if (echoedMs !== undefined) rtt.sample(echoedMs);
-    else rtt.distrustAfterLostSyn();
+    const echo = segment.options.timestamps?.echo ?? 0;
+    this.#syn.acknowledged(nowMs, this.#timestamps.rttMs(echo, nowMs));
     this.#send.begin({
       initial: this.#initial,
       segmentBytes: terms.segmentBytes,
       sackAllowed: terms.sack,
     });
-    this.#stateTimerMs = Infinity;
     this.#stateDeadlineMs = Infinity;
     const shift = (segment.flags & tcpFlag.syn) !== 0 ? 0 : terms.peerShift;
-    const position = positionNear(this.#peerInitial, segment.sequence, this.#receive.next);
+    const position = positionNear(this.#output.peerInitial, segment.sequence, this.#receive.next);
     this.#send.setWindow(segment.window * 2 ** shift, position, 1);
     this.#state = "established";
     this.#keepAlive.heard(nowMs);
@@ -529,7 +441,7 @@ export class TcpEngine implements SegmentWriter {
     this.#send.stop();
     this.#receive.stop();
     this.#keepAlive.set(0, nowMs);
-    this.#stateTimerMs = Infinity;
+    this.#syn.stop();
     this.#stateDeadlineMs = nowMs + this.#host.settings.timeWaitMs;
     if (isNew) this.#host.waitsOut(this);
   }
@@ -547,13 +459,13 @@ export class TcpEngine implements SegmentWriter {
       return;
     }
     // One position back: nobody takes it, and everybody answers it (RFC 9293 §3.8.4).
-    this.#emit(tcpFlag.ack, this.#send.next - 1);
+    this.#output.sendAck(this.#send.next - 1);
   }
 
   #giveUp(text: string): void {
     const { state } = this;
-    if (state !== "syn-sent") this.#emit(tcpFlag.rst | tcpFlag.ack, this.#send.next);
-    this.#fail(new TransportError("timeout", text));
+    if (state !== "syn-sent") this.#output.sendReset(this.#send.next);
+    this.#fail(timedOut(text));
   }
 
   #fail(error: Error): void {
@@ -567,7 +479,7 @@ export class TcpEngine implements SegmentWriter {
     this.#send.stop();
     this.#receive.stop();
     this.#keepAlive.set(0, 0);
-    this.#stateTimerMs = Infinity;
+    this.#syn.stop();
     this.#stateDeadlineMs = Infinity;
     this.#host.released(this);
   }
@@ -577,68 +489,9 @@ export class TcpEngine implements SegmentWriter {
   }
 
   #sendAck(): void {
-    this.#emit(tcpFlag.ack, this.#send.next);
-  }
-
-  #sendBareReset(acknowledgment: number): void {
-    const { localPort, remotePort } = this.tuple;
-    const header = {
-      sourcePort: localPort,
-      destinationPort: remotePort,
-      sequence: acknowledgment,
-      acknowledgment: 0,
-      flags: tcpFlag.rst,
-      window: 0,
-    };
-    this.#host.output(encodeTcp(this.#ip, header), this.tuple.remoteAddress);
-  }
-
-  #emit(flags: number, position: number, parts?: readonly Uint8Array[]): void {
-    const { localPort, remotePort } = this.tuple;
-    const hasAck = (flags & tcpFlag.ack) !== 0;
-    const isSyn = (flags & tcpFlag.syn) !== 0;
-    const header = {
-      sourcePort: localPort,
-      destinationPort: remotePort,
-      sequence: wireSequence(this.#initial, position),
-      acknowledgment: hasAck ? wireSequence(this.#peerInitial, this.#receive.next) : 0,
-      flags,
-      window: isSyn ? this.#receive.advertiseUnscaled() : this.#receive.advertise(),
-      options: this.#options(flags, parts !== undefined),
-    };
-    if (hasAck) {
-      this.#ackDue = false;
-      this.#unacknowledged = 0;
-    }
-    this.#host.output(encodeTcp(this.#ip, header, parts), this.tuple.remoteAddress);
-  }
-
-  #options(flags: number, hasData: boolean): TcpOptions {
-    if ((flags & tcpFlag.rst) !== 0) return noTcpOptions;
-    if ((flags & tcpFlag.syn) !== 0) {
-      const timestamps = this.#timestamps.option(this.#host.now());
-      return synOptions(this.#ourMss, timestamps, this.#terms);
-    }
-    const timestamps = this.#timestamps.agreed
-      ? this.#timestamps.option(this.#host.now())
-      : undefined;
-    if (this.#terms?.sack !== true || !this.#receive.hasGaps) {
-      return timestamps === undefined ? noTcpOptions : { timestamps };
-    }
-    const most = hasData ? blocksBesideData : timestamps === undefined ? 4 : 3;
-    return { timestamps, sack: this.#receive.sackBlocks(this.#peerInitial, most) };
-  }
-
-  /** What the SACK option takes away from the room for data just now. */
-  #gapOptionBytes(): number {
-    if (this.#terms?.sack !== true || !this.#receive.hasGaps) return 0;
-    return 4 + blocksBesideData * 8;
+    this.#output.sendAck(this.#send.next);
   }
 }
 
-/** IPv4 and TCP headers without options. */
-const headersBytes = 40;
-/** An acknowledgement goes out after so many segments, at the end of the turn at the latest: never later (RFC 9293 §3.8.6.3). */
-const mostUnacknowledged = 8;
-const blocksBesideData = 1;
+const noParts: readonly Uint8Array[] = [];
 const nothing = new Uint8Array(0);

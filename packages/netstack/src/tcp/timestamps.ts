@@ -43,10 +43,12 @@ export class Timestamps {
     return this.agreed && ((value - this.#recent) | 0) > 0;
   }
 
-  /** The round-trip time that an echo shows; undefined for one that cannot be ours (RFC 7323 §3.2: 0 without ACK). */
+  /** The round-trip time that an echo shows; undefined for none, and for one that cannot be ours (RFC 7323 §3.2). */
   rttMs(echo: number, nowMs: number): number | undefined {
     const elapsedMs = (this.#value(nowMs) - echo) | 0;
-    return echo === 0 || elapsedMs < 0 || elapsedMs > mostRttMs ? undefined : elapsedMs;
+    return !this.agreed || echo === 0 || elapsedMs < 0 || elapsedMs > mostRttMs
+      ? undefined
+      : elapsedMs;
   }
 
   #value(nowMs: number): number {
