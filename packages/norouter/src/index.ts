@@ -1,3 +1,14 @@
+export {
+  agentFeatures,
+  agentVersion,
+  runAgent,
+  systemMachine,
+  type AgentMachine,
+  type AgentOptions,
+  type BastionMode,
+  type BastionOptions,
+  type SystemMachineDeps,
+} from "./agent/index.ts";
 export { canonicalName, globMatches } from "./router/hostname-glob.ts";
 export {
   formatIpv4,

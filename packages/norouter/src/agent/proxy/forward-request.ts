@@ -1,0 +1,81 @@
+import { request, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect as connectTls } from "node:tls";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ByteStream } from "@culvert/runtime";
+import { endToEndHeaders, valuesOf, withHost } from "./proxy-headers.ts";
+import type { RequestTarget } from "./proxy-target.ts";
+
+/** Where a request goes and who is told if it does not get there. */
+export interface ForwardOptions {
+  readonly target: RequestTarget;
+  readonly dial: (signal: AbortSignal) => Promise<ByteStream>;
+  /** Told of the first failure; answers the client as far as that is still possible. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Forwards one request over a connection of its own, and its answer back. Never rejects. */
+export async function forwardRequest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { target, dial, onError }: ForwardOptions,
+): Promise<void> {
+  const gone = new AbortController();
+  res.once("close", () => gone.abort());
+  let stream: ByteStream;
+  try {
+    stream = await dial(gone.signal);
+  } catch (error) {
+    onError(error);
+    return;
+  }
+  stream.on("error", () => undefined);
+  const upstream = request({
+    createConnection: () => overTls(stream, target),
+    method: req.method,
+    path: target.path,
+    headers: requestHeaders(req, target),
+  });
+  res.once("close", () => upstream.destroy());
+  upstream.on("error", (error) => {
+    stream.destroy();
+    onError(error);
+  });
+  // The connection serves nothing else.
+  upstream.on("close", () => stream.destroy());
+  upstream.on("continue", () => res.writeContinue());
+  upstream.on("response", (answer) => {
+    try {
+      res.sendDate = false;
+      const { statusCode = 0, statusMessage, rawHeaders } = answer;
+      res.writeHead(statusCode, statusMessage, endToEndHeaders(rawHeaders, false));
+    } catch (error) {
+      // Node reads more than it writes: statuses below 100, control characters in the phrase behind them.
+      upstream.destroy(error instanceof Error ? error : undefined);
+      return;
+    }
+    answer.on("error", (error) => res.destroy(error));
+    answer.pipe(res);
+  });
+  // The client may wait for a "100 Continue" before it sends what would carry the head along.
+  upstream.flushHeaders();
+  req.on("error", (error) => upstream.destroy(error));
+  req.pipe(upstream);
+}
+
+/** The stream itself, or TLS on it where the target asks for it. */
+export function overTls(stream: ByteStream, { isTls, host }: RequestTarget): Duplex {
+  if (!isTls) return stream;
+  const servername = isIP(host) === 0 ? host : "";
+  return connectTls({ socket: stream, host, servername, ALPNProtocols: ["http/1.1"] });
+}
+
+/** The headers of a request as they go on. A request that has no body is to have none behind the proxy either. */
+export function requestHeaders(req: IncomingMessage, target: RequestTarget): string[] {
+  const headers = withHost(endToEndHeaders(req.rawHeaders, true), target.hostHeader);
+  const hasFraming = ["content-length", "transfer-encoding"].some(
+    (name) => valuesOf(req.rawHeaders, name).length > 0,
+  );
+  const mayHaveBody = !["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"].includes(req.method ?? "");
+  return hasFraming || !mayHaveBody ? headers : [...headers, "Content-Length", "0"];
+}

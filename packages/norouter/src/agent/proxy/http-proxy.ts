@@ -1,0 +1,208 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert/runtime";
+import { rateLimited, type Log } from "@culvert/telemetry";
+import { agentDefaults } from "../agent-defaults.ts";
+import { answerAndClose } from "./answer-and-close.ts";
+import { forwardRequest } from "./forward-request.ts";
+import { forwardUpgrade } from "./forward-upgrade.ts";
+import type { ProxyNetwork } from "./proxy-network.ts";
+import { readAbsoluteForm, readAuthorityForm, type ProxyTarget } from "./proxy-target.ts";
+
+/** What an {@link HttpProxy} needs. */
+export interface HttpProxyDeps {
+  readonly network: ProxyNetwork;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * An HTTP proxy for requests in absolute form and for CONNECT. Each request has a connection of its own. The texts of its answers are
+ * NoRouter's, since people search for them.
+ */
+export class HttpProxy {
+  readonly #network: ProxyNetwork;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** Parses; it never listens, but is given connections. */
+  readonly #http: Server;
+
+  constructor({ network, clock, log }: HttpProxyDeps) {
+    this.#network = network;
+    this.#clock = clock;
+    this.#log = rateLimited(log, clock, agentDefaults.warningRate);
+    this.#http = createServer({ keepAliveTimeout: idleMs, requestTimeout: 0 });
+    this.#http.timeout = silenceMs;
+    const forward = (req: IncomingMessage, res: ServerResponse): void =>
+      void this.#forward(req, res);
+    this.#http.on("request", forward).on("checkContinue", forward);
+    this.#http.on("connect", (req: IncomingMessage, client: Duplex, head: Buffer) => {
+      void this.#connect(req, awake(client), head);
+    });
+    this.#http.on("upgrade", (req: IncomingMessage, client: Duplex, head: Buffer) => {
+      void this.#upgrade(req, awake(client), head);
+    });
+    this.#http.on("clientError", (_error: Error, client: Duplex) => {
+      if (client.writable) answerAndClose(client, answers.badRequest, this.#clock);
+      else client.destroy();
+    });
+  }
+
+  /** Serves an accepted connection to its end. Owns it. */
+  serve(socket: Socket): void {
+    // A server that does not listen watches no deadlines for heads itself.
+    const timer = this.#clock.setTimer(firstHeadLimit, () => socket.destroy());
+    const began = (): void => timer.cancel();
+    socket.once("close", began);
+    this.#heads.set(socket, began);
+    this.#http.emit("connection", socket);
+  }
+
+  readonly #heads = new WeakMap<Duplex, () => void>();
+
+  async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    this.#heads.get(req.socket)?.();
+    const target = readAbsoluteForm(req.url ?? "");
+    if (target === undefined) {
+      plainAnswer(res, 500, answers.notProxied);
+      return;
+    }
+    const isMesh = await this.#network.isInteresting(target.host);
+    await forwardRequest(req, res, {
+      target,
+      dial: (signal) => this.#dial(isMesh, target, signal),
+      onError: (error) => {
+        this.#refused(target, error);
+        plainAnswer(res, 500, isMesh ? answers.seeLog : `${errorText(error)}\n`);
+      },
+    });
+  }
+
+  async #connect(req: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    this.#heads.get(client)?.();
+    const target = readAuthorityForm(req.url ?? "");
+    if (target === undefined) {
+      answerAndClose(client, answers.badRequest, this.#clock);
+      return;
+    }
+    if (head.length > 0) client.unshift(head);
+    const isMesh = await this.#network.isInteresting(target.host);
+    const dialled = await this.#dialFor(client, target, isMesh);
+    if (dialled === undefined) {
+      const answer = isMesh ? answers.meshFailure : answers.systemFailure;
+      answerAndClose(client, answer, this.#clock);
+      return;
+    }
+    client.write(isMesh ? answers.meshConnected : answers.systemConnected);
+    await this.#join(client, dialled, target);
+  }
+
+  async #upgrade(req: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    this.#heads.get(client)?.();
+    const target = readAbsoluteForm(req.url ?? "");
+    if (target === undefined) {
+      answerAndClose(client, rawAnswer(500, answers.notProxied), this.#clock);
+      return;
+    }
+    const isMesh = await this.#network.isInteresting(target.host);
+    const dialled = await this.#dialFor(client, target, isMesh);
+    if (dialled === undefined) {
+      const text = isMesh ? answers.seeLog : `cannot reach ${target.hostHeader}\n`;
+      answerAndClose(client, rawAnswer(500, text), this.#clock);
+      return;
+    }
+    forwardUpgrade(req, client, {
+      target,
+      head,
+      dialled,
+      onError: (error) => {
+        this.#refused(target, error);
+        answerAndClose(client, rawAnswer(500, answers.seeLog), this.#clock);
+      },
+      onUpgraded: (left, right) => void this.#join(left, right, target),
+    });
+  }
+
+  #dial(isMesh: boolean, target: ProxyTarget, signal: AbortSignal): Promise<ByteStream> {
+    const { dialMesh, dialSystem } = this.#network;
+    return (isMesh ? dialMesh : dialSystem)(target.host, target.port, signal);
+  }
+
+  /** Connects as long as the client is there; undefined, and logged, where that fails. */
+  async #dialFor(
+    client: Duplex,
+    target: ProxyTarget,
+    isMesh: boolean,
+  ): Promise<ByteStream | undefined> {
+    const gone = new AbortController();
+    const onClose = (): void => gone.abort();
+    client.once("close", onClose);
+    try {
+      return await this.#dial(isMesh, target, gone.signal);
+    } catch (error) {
+      this.#refused(target, error);
+      return undefined;
+    } finally {
+      client.off("close", onClose);
+    }
+  }
+
+  async #join(client: Duplex, dialled: ByteStream, { host, port }: ProxyTarget): Promise<void> {
+    const fields = { listener: "http", target: `${host}:${port}` };
+    this.#log.debug("norouter.agent.connection.opened", fields);
+    await splice(client, dialled);
+    this.#log.debug("norouter.agent.connection.closed", fields);
+  }
+
+  #refused({ host, port }: ProxyTarget, error: unknown): void {
+    this.#log.warn("norouter.agent.connection.refused", {
+      listener: "http",
+      target: `${host}:${port}`,
+      reason: errorText(error),
+    });
+  }
+}
+
+/** What it is now may be silent for as long as it likes; and nobody else hears its errors. */
+function awake(client: Duplex): Duplex {
+  client.on("error", () => undefined);
+  if (client instanceof Socket) client.setTimeout(0);
+  return client;
+}
+
+function plainAnswer(res: ServerResponse, status: number, text: string): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy();
+    return;
+  }
+  res.writeHead(status, { "content-type": "text/plain; charset=utf-8", connection: "close" });
+  res.end(text);
+}
+
+function rawAnswer(status: number, text: string): string {
+  return [
+    `HTTP/1.1 ${status} Internal Server Error`,
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+    "",
+    text,
+  ].join("\r\n");
+}
+
+const answers = {
+  meshConnected: "HTTP/1.1 200 Connection established\r\n\r\n",
+  systemConnected: "HTTP/1.0 200 Connection established\r\n\r\n",
+  meshFailure: "HTTP/1.1 500 Cannot reach destination\r\n\r\n",
+  systemFailure: "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+  badRequest: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+  seeLog: "See NoRouter agent log\n",
+  notProxied: "This is a proxy server. Does not respond to non-proxy requests.\n",
+} as const;
+/** How long a connection may rest between two requests, milliseconds. */
+const idleMs = 75_000;
+/** How long a request and its answer together may be silent, milliseconds. */
+const silenceMs = 300_000;
+/** How long a client may take for the head of its first request. */
+const firstHeadLimit = millis(30_000);

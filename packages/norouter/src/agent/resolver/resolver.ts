@@ -1,0 +1,88 @@
+import { isIP } from "node:net";
+import { TransportError } from "@culvert/runtime";
+import { isIpv4, type RouteSuggestion } from "@culvert/wire";
+import { canonicalName } from "../../router/hostname-glob.ts";
+import { formatIpv4, parseIpv4 } from "../../router/ipv4.ts";
+import type { Router } from "../../router/router.ts";
+
+/** What a {@link Resolver} needs. */
+export interface ResolverDeps {
+  /** Knows virtual addresses, routes, and what was learned. */
+  readonly router: Router;
+  /** All addresses the system has for a name; rejects where it has none. */
+  readonly lookup: (name: string) => Promise<readonly string[]>;
+  /** Asks the DNS of the host with virtual address `via` for the IPv4 addresses of a name. */
+  readonly queryVia: (via: string, name: string) => Promise<readonly string[]>;
+  /** Tells the manager of a route that was learned. */
+  readonly suggest: (suggestion: RouteSuggestion) => void;
+}
+
+/** Tells the proxies which hosts lie in the virtual network, and where (NOROUTER.md §7). */
+export class Resolver {
+  readonly #deps: ResolverDeps;
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #hosts: ReadonlySet<string>;
+
+  /** @param hostnameMap - names of hosts in any case, with their virtual addresses. */
+  constructor(deps: ResolverDeps, hostnameMap: ReadonlyMap<string, string>) {
+    this.#deps = deps;
+    this.#names = new Map([...hostnameMap].map(([name, ip]) => [canonicalName(name), ip]));
+    this.#hosts = new Set(hostnameMap.values());
+  }
+
+  /** Whether a host is reached by the virtual network; all others are the system's. Never rejects. */
+  async isInteresting(host: string): Promise<boolean> {
+    if (isIP(host) !== 0) return this.#isRouted(host);
+    if (this.#names.has(canonicalName(host))) return true;
+    const via = this.#deps.router.routeName(host);
+    if (via !== undefined && this.#hosts.has(formatIpv4(via))) return true;
+    try {
+      return (await this.#deps.lookup(host)).some((ip) => this.#isRouted(ip));
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * The address of an interesting host. One that another host's DNS gave is learned, and suggested to the manager before anything is
+   * sent there.
+   * @throws TransportError `name_not_found`, or as `queryVia`.
+   */
+  async resolve(host: string): Promise<string> {
+    if (isIpv4(host)) return host;
+    const known = this.#names.get(canonicalName(host));
+    if (known !== undefined) return known;
+    const via = isIP(host) === 0 ? this.#deps.router.routeName(host) : undefined;
+    if (via !== undefined) return this.#resolveVia(formatIpv4(via), via, host);
+    const first = (await this.#deps.lookup(host)).find((ip) => isIpv4(ip));
+    if (first === undefined) throw notFound(host);
+    return first;
+  }
+
+  async #resolveVia(viaText: string, via: number, host: string): Promise<string> {
+    const answered = await this.#deps.queryVia(viaText, canonicalName(host));
+    const ips = answered.slice(0, maxSuggested);
+    const [first] = ips;
+    if (first === undefined) throw notFound(host);
+    for (const ip of ips) {
+      const address = parseIpv4(ip);
+      if (address !== undefined) this.#deps.router.learn(address, via);
+    }
+    this.#deps.suggest({ ip: ips, route: viaText });
+    return first;
+  }
+
+  #isRouted(ip: string): boolean {
+    const address = parseIpv4(ip);
+    return address !== undefined && this.#hosts.has(formatIpv4(this.#deps.router.route(address)));
+  }
+}
+
+function notFound(host: string): TransportError {
+  return new TransportError("name_not_found", `no IPv4 address for ${JSON.stringify(host)}`, {
+    data: { host },
+  });
+}
+
+/** Addresses of one name that are learned: an answer may hold thousands, and what is learned is bounded. */
+const maxSuggested = 64;
