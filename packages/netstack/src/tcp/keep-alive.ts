@@ -1,7 +1,6 @@
 /** When a silent peer is asked whether it is still there (RFC 9293 §3.8.4, RFC 1122 §4.2.3.6). Off at 0. */
 export class KeepAlive {
   #idleMs: number;
-  #heardAtMs = 0;
   #probes = 0;
   #dueMs = Infinity;
 
@@ -26,9 +25,8 @@ export class KeepAlive {
       this.#dueMs = Infinity;
       return;
     }
-    this.#heardAtMs = nowMs;
     this.#probes = 0;
-    this.#dueMs = this.#heardAtMs + this.#idleMs;
+    this.#dueMs = nowMs + this.#idleMs;
   }
 
   /** It is time to ask once more. Returns false if it was asked in vain too often. */

@@ -7,12 +7,13 @@ import {
 } from "../packet/index.ts";
 import { synOptions, type HandshakeTerms } from "./handshake.ts";
 import type { ReceiveSide } from "./receive-side.ts";
+import type { SegmentWriter } from "./send-side.ts";
 import { synPosition, wireSequence } from "./sequence.ts";
 import type { TcpHost, TcpTuple } from "./tcp-host.ts";
 import type { Timestamps } from "./timestamps.ts";
 
 /** What is sent of one connection: puts acknowledgement, window and options on every segment, and knows which are owed. */
-export class SegmentOutput {
+export class SegmentOutput implements SegmentWriter {
   /** What the options of both SYNs have come to; undefined before the peer's has come. */
   terms: HandshakeTerms | undefined;
   /** The peer's initial sequence number. */
@@ -99,7 +100,7 @@ export class SegmentOutput {
     const sequence = wireSequence(this.#initial, position);
     const acknowledgment = hasAck ? wireSequence(this.peerInitial, this.#receive.next) : 0;
     const window = isSyn ? this.#receive.advertiseUnscaled() : this.#receive.advertise();
-    const options = this.#options(flags, parts !== undefined);
+    const options = this.#options(flags, parts !== undefined && parts.length > 0);
     if (hasAck) {
       this.isAckDue = false;
       this.#unacknowledged = 0;

@@ -8,8 +8,8 @@ import type { TcpSettings } from "./tcp-settings.ts";
 
 /** Sends what the send side has decided on. */
 export interface SegmentWriter {
-  /** A segment at `position` with `bytes` of the send buffer. */
-  writeData(position: number, bytes: number, flags: { fin: boolean; push: boolean }): void;
+  /** A segment at `position` with the bytes of `parts`, which are valid during the call only. */
+  sendData(position: number, parts: readonly Uint8Array[], fin: boolean, push: boolean): void;
 }
 
 /** What the handshake agreed on, as the send side needs it. */
@@ -95,8 +95,14 @@ export class SendSide {
     return this.#timerAtMs;
   }
 
-  get stalledSinceMs(): number {
-    return this.#stalledSinceMs;
+  /** When a peer that acknowledges nothing has had the user time-out (RFC 9293 §3.8.3); Infinity while nothing is due. */
+  get givesUpAtMs(): number {
+    return this.#stalledSinceMs + this.#settings.userTimeoutMs;
+  }
+
+  /** When the connection's owner has to look after the send side. */
+  get dueMs(): number {
+    return Math.min(this.#timerAtMs, this.givesUpAtMs);
   }
 
   /** Segments sent more than once. */
@@ -305,10 +311,9 @@ export class SendSide {
 
   #write(start: number, end: number): void {
     const bytesEnd = Math.min(end, this.buffer.end);
-    this.#writer.writeData(start, bytesEnd - start, {
-      fin: end > bytesEnd,
-      push: bytesEnd === this.buffer.end,
-    });
+    const bytes = bytesEnd - start;
+    const parts = bytes > 0 ? this.buffer.parts(start, bytes) : noParts;
+    this.#writer.sendData(start, parts, end > bytesEnd, bytes > 0 && bytesEnd === this.buffer.end);
   }
 
   #arm(nowMs: number): void {
@@ -359,3 +364,4 @@ export class SendSide {
 
 /** Some probes of a closed window may be lost in a row before the peer counts as gone. */
 const probesPerUserTimeout = 12;
+const noParts: readonly Uint8Array[] = [];

@@ -6,16 +6,16 @@ import { ReceiveSide } from "./receive-side.ts";
 import { RttEstimator } from "./rtt-estimator.ts";
 import { SegmentOutput } from "./segment-output.ts";
 import { SynClock } from "./syn-clock.ts";
-import { SendSide, type SegmentWriter } from "./send-side.ts";
+import { SendSide } from "./send-side.ts";
 import { positionNear, synPosition, wireSequence } from "./sequence.ts";
 import { refusedByPeer, resetByPeer, timedOut, unreachablePeer } from "./tcp-faults.ts";
 import type { HostedConnection, TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
 import { initialRtoMs } from "./tcp-settings.ts";
-import { maySend, mayReceive, type TcpState } from "./tcp-state.ts";
+import { isKnownToPeer, maySend, mayReceive, type TcpState } from "./tcp-state.ts";
 import { Timestamps } from "./timestamps.ts";
 
 /** One connection: the state machine of RFC 9293 §3.10 between a send side and a receive side. */
-export class TcpEngine implements HostedConnection, SegmentWriter {
+export class TcpEngine implements HostedConnection {
   readonly tuple: TcpTuple;
   /** Place in the stack's timer heap; the heap's own. */
   heapIndex = -1;
@@ -51,10 +51,10 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
       minMs: settings.minRtoMs,
       maxMs: settings.maxRtoMs,
     });
-    this.#syn = new SynClock(rtt);
-    this.#send = new SendSide(settings, rtt, this);
     this.#receive = new ReceiveSide(user, settings.receiveBufferBytes);
     this.#output = new SegmentOutput(host, tuple, this.#initial, this.#receive, this.#timestamps);
+    this.#send = new SendSide(settings, rtt, this.#output);
+    this.#syn = new SynClock(rtt);
     this.#keepAlive = new KeepAlive(settings.keepAliveMs);
   }
 
@@ -64,14 +64,8 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
 
   /** When {@link wake} is to be called; Infinity for never. */
   get dueMs(): number {
-    const userMs = this.#send.stalledSinceMs + this.#host.settings.userTimeoutMs;
-    return Math.min(
-      this.#send.timerAtMs,
-      this.#syn.repeatAtMs,
-      this.#stateDeadlineMs,
-      userMs,
-      this.#keepAlive.dueMs,
-    );
+    const stateMs = Math.min(this.#syn.repeatAtMs, this.#stateDeadlineMs);
+    return Math.min(this.#send.dueMs, stateMs, this.#keepAlive.dueMs);
   }
 
   /** Figures for people: bytes written and not yet acknowledged among them. */
@@ -155,9 +149,7 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
 
   /** Ends the connection at once, by RST where the peer knows of it (RFC 9293 §3.10.5). */
   abort(): void {
-    const known =
-      this.#state !== "closed" && this.#state !== "syn-sent" && this.#state !== "time-wait";
-    if (known) this.#output.sendReset(this.#send.next);
+    if (isKnownToPeer(this.#state)) this.#output.sendReset(this.#send.next);
     this.#close();
   }
 
@@ -196,7 +188,7 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
   /** Something is due (see {@link dueMs}). */
   wake(nowMs: number): void {
     const { userTimeoutMs } = this.#host.settings;
-    if (nowMs >= this.#send.stalledSinceMs + userTimeoutMs) {
+    if (nowMs >= this.#send.givesUpAtMs) {
       this.#giveUp(`nothing acknowledged for ${userTimeoutMs} ms`);
       return;
     }
@@ -205,12 +197,6 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
     if (nowMs >= this.#send.timerAtMs) this.#send.expire(nowMs, this.#output.gapOptionBytes);
     if (nowMs >= this.#keepAlive.dueMs) this.#probeLife(nowMs);
     this.#host.reschedule(this);
-  }
-
-  /** For the send side only. */
-  writeData(position: number, bytes: number, flags: { fin: boolean; push: boolean }): void {
-    const parts = bytes > 0 ? this.#send.buffer.parts(position, bytes) : noParts;
-    this.#output.sendData(position, parts, flags.fin, flags.push && bytes > 0);
   }
 
   #beginHandshake(limitMs: number): void {
@@ -493,5 +479,4 @@ export class TcpEngine implements HostedConnection, SegmentWriter {
   }
 }
 
-const noParts: readonly Uint8Array[] = [];
 const nothing = new Uint8Array(0);

@@ -12,7 +12,10 @@ export interface TcpSettings {
   readonly connectTimeoutMs: number;
   /** A connection whose peer acknowledges nothing for so long is given up (RFC 9293 §3.8.3, RFC 5482). */
   readonly userTimeoutMs: number;
-  /** Silence after which the peer is asked whether it is there (RFC 9293 §3.8.4); 0, the default, never asks. */
+  /**
+   * Silence after which the peer is asked whether it is there (RFC 9293 §3.8.4); 0 never asks. On by default: whoever only waits
+   * would otherwise wait for ever for a peer that is gone, or whose RST was lost.
+   */
   readonly keepAliveMs: number;
   /** How long a connection that closed first remembers it: twice the maximum segment lifetime (RFC 9293 §3.6.1). */
   readonly timeWaitMs: number;
@@ -31,7 +34,7 @@ export const defaultTcpSettings: TcpSettings = {
   handshakeTimeoutMs: 30_000,
   connectTimeoutMs: 60_000,
   userTimeoutMs: 120_000,
-  keepAliveMs: 0,
+  keepAliveMs: 120_000,
   timeWaitMs: 60_000,
   finWait2Ms: 60_000,
   minRtoMs: 200,

@@ -26,3 +26,8 @@ export function maySend(state: TcpState): boolean {
     state === "last-ack"
   );
 }
+
+/** Whether the peer has to be told by RST that the connection is no more (RFC 9293 §3.10.5). */
+export function isKnownToPeer(state: TcpState): boolean {
+  return state !== "closed" && state !== "syn-sent" && state !== "time-wait";
+}
