@@ -11,7 +11,7 @@ export function registerNorouter(program: Command): void {
       "Joins machines into a virtual IPv4 network over any command that runs a program on each of them, without root, open ports or a VPN. Takes the manifests of NoRouter, and works together with NoRouter's own manager and agents.",
     )
     .version(`norouter version ${version()} (culvert)`, "-v, --version");
-  addManagerOptions(norouter)
+  addAgentOptions(addManagerOptions(norouter))
     .argument("[manifest]", "the manifest, YAML; /dev/stdin reads it from there")
     .addHelpText("after", help)
     .action(runManager);
@@ -19,6 +19,7 @@ export function registerNorouter(program: Command): void {
     .description("Run a manifest; the same as without the word manager.")
     .argument("[manifest]", "the manifest, YAML")
     .action(runManager);
+  registerAgent(norouter);
   registerInformation(norouter);
 }
 
@@ -42,6 +43,38 @@ function controlOption(): Option {
     "--control <path>",
     "Unix socket where culvert norouter status asks; beside the manifest unless given",
   );
+}
+
+/** They stand before the word agent, which managers add to the command of a manifest. */
+function addAgentOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--bastion <mode>",
+        "in the command of a host: what its agent connects others to; routes: what the manifest routes to it, any: all it can reach, as NoRouter does, off",
+      )
+        .choices(["routes", "any", "off"])
+        .default("routes"),
+    )
+    .addOption(
+      new Option(
+        "--bastion-allow <network>",
+        "in the command of a host: a network, such as 10.0.0.0/8, that its agent connects others to in every mode; may be repeated",
+      ).argParser((value, before: readonly string[] | undefined) => [...(before ?? []), value]),
+    );
+}
+
+function registerAgent(norouter: Command): void {
+  norouter
+    .command("agent")
+    .description("Run an agent on standard input and output. Managers start it.")
+    .option("--automated", "said by managers")
+    .option("--debug", "write events for fault-finding, too")
+    .addOption(new Option("--debug-init-config <json>").hideHelp())
+    .action(async (_options: OptionValues, command: Command) => {
+      const { runNorouterAgent } = await import("../norouter/run-agent.ts");
+      await runNorouterAgent(command.optsWithGlobals());
+    });
 }
 
 function registerInformation(norouter: Command): void {
