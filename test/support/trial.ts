@@ -29,6 +29,8 @@ export interface Statuses {
 export interface TrialOptions {
   /** What carries the sessions, the preferred one first. */
   readonly transports?: readonly ("quic" | "wss")[];
+  /** Whether the relay starts the server by a link; the client dials by {@link transports}. */
+  readonly link?: boolean;
 }
 
 /** What `culvert init` writes. */
@@ -67,7 +69,7 @@ export class Trial {
    * Runs `culvert init`; starts nothing. Sessions go by QUIC alone unless `transports` names others: a machine that is busy may
    * be late with QUIC, and then sessions begin by WebSocket and move.
    */
-  static async create({ transports = ["quic"] }: TrialOptions = {}): Promise<Trial> {
+  static async create({ transports = ["quic"], link = false }: TrialOptions = {}): Promise<Trial> {
     const ports = {
       relay: await freePort([10, 11]),
       listen: await freePort(),
@@ -84,10 +86,11 @@ export class Trial {
       String(ports.listen),
       "--target-port",
       String(ports.target),
+      ...(link ? ["--transport", "norouter"] : []),
     ]);
     if (made.code !== 0) throw new Error(`culvert init: ${made.stdout}${made.stderr}`);
     const trial = new Trial(folder, ports);
-    for (const role of ["server", "client"] as const) {
+    for (const role of link ? (["client"] as const) : (["server", "client"] as const)) {
       await trial.edit(role, (config) => {
         config["transports"] = transports;
       });

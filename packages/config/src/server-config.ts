@@ -7,6 +7,7 @@ import { relayTarget, type ReconnectConfig, type RelayTarget } from "./dialing-s
 import type { ExposeConfig, ExposeTarget, TelebitRelayAddress } from "./expose-kinds.ts";
 import type { ServiceTarget } from "./forward-kinds.ts";
 import { load, type Sources } from "./load.ts";
+import type { ProxyChoice } from "./proxy-kind.ts";
 import type { AllowRule } from "./rule-kinds.ts";
 import { serverSchema } from "./server-schema.ts";
 import {
@@ -24,6 +25,8 @@ export interface TelebitDeviceConfig {
   readonly tokenFile: string;
   /** PEM file of trusted certificates, absolute; undefined = the system's. */
   readonly caFile: string | undefined;
+  /** How to get out to it. */
+  readonly proxy: ProxyChoice;
   /** Where ssh goes that is found inside TLS or on a public port. */
   readonly ssh: ExposeTarget | undefined;
 }

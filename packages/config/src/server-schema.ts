@@ -6,6 +6,7 @@ import { maybeDialingSchema } from "./dialing-schema.ts";
 import { exposeKind, exposeTargetKind, telebitRelayKind } from "./expose-kinds.ts";
 import { nameKind, serviceNameKind, serviceTargetKind } from "./forward-kinds.ts";
 import { optional, required, withDefault } from "./kind.ts";
+import { proxyChoiceKind } from "./proxy-kind.ts";
 import { allowRuleKind } from "./rule-kinds.ts";
 import { orOff, pathKind } from "./scalar-kinds.ts";
 import { serverTransports } from "./transport-schema.ts";
@@ -39,6 +40,11 @@ export function serverSchema(file: string) {
       ),
       tokenFile: optional(pathKind, "The file with the token (JWT) for it."),
       caFile: optional(pathKind, "PEM certificates trusted for it instead of the system's."),
+      proxy: withDefault(
+        proxyChoiceKind,
+        "auto",
+        "The HTTP proxy through which it is reached by CONNECT.",
+      ),
       ssh: withDefault(
         orOff(exposeTargetKind),
         "off",

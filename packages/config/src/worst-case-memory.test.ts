@@ -25,6 +25,15 @@ test("the worst case of a relay follows from its peers, windows and limits", () 
   expect(received!.because).toBe("2 sessions of 2 peers x 4 MiB (quic.connectionWindow)");
 });
 
+test("a link has no window of a session: its streams add up", () => {
+  const config = loadRelayConfig({ file: join(valid, "relay-links.yaml") });
+  const [received, sent] = worstCaseMemory(config).items;
+  const streams = 2 * config.limits.connectionsPerClient;
+  expect(received).toMatchObject({ bytes: streams * 4 * 2 ** 20 });
+  expect(sent).toMatchObject({ bytes: streams * 2 * 2 ** 20 });
+  expect(received!.because).toContain("a link has no window of a session");
+});
+
 test("quiche has no window of a session: its streams add up, on both hops and for strangers", () => {
   const flags = [{ path: "quic.engine", name: "x", value: "quiche" }];
   const file = join(valid, "relay-full.yaml");

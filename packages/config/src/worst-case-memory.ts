@@ -38,30 +38,52 @@ export function worstCaseMemory(config: DaemonConfig): WorstCaseMemory {
   };
 }
 
-/** Each session by its window; with quiche, which has none for a session, every stream by its own, on both hops of a relay. */
+/** Each session by its window; where sessions have none, every stream by its own, on both hops of a relay. */
 function received(config: DaemonConfig, { sessions, streams }: SessionCounts): MemoryItem {
   const what = "received from peers and not yet passed on";
   const window = sessionWindow(config);
-  const bounded = {
-    what,
-    bytes: sessions.count * window.bytes,
-    because: `${sessions.because} x ${window.because}`,
-  };
-  if (!possibleEngines(config).includes("quiche")) return bounded;
-  const { streamBytes } = sessionBounds("quiche", config.quic.settings);
-  const bytes = streams.count * streamBytes;
-  if (bytes <= bounded.bytes) return bounded;
-  const window_ = `${formatByteSize(streamBytes)} (quic.streamWindow; quiche has no window of a session)`;
-  return { what, bytes, because: `${streams.because} x ${window_}` };
+  const items = [
+    {
+      what,
+      bytes: sessions.count * window.bytes,
+      because: `${sessions.because} x ${window.because}`,
+    },
+  ];
+  if (possibleEngines(config).includes("quiche")) {
+    const { streamBytes } = sessionBounds("quiche", config.quic.settings);
+    const each = `${formatByteSize(streamBytes)} (quic.streamWindow; quiche has no window of a session)`;
+    const because = `${streams.because} x ${each}`;
+    items.push({ what, bytes: streams.count * streamBytes, because });
+  }
+  if (hasLinks(config)) {
+    const { streamWindowBytes } = config.wss;
+    const each = `${formatByteSize(streamWindowBytes)} (wss.streamWindow; a link has no window of a session)`;
+    const because = `${streams.because} x ${each}`;
+    items.push({ what, bytes: streams.count * streamWindowBytes, because });
+  }
+  return largest(items);
 }
 
-function sent(config: DaemonConfig, { sessions }: SessionCounts): MemoryItem {
+function sent(config: DaemonConfig, { sessions, streams }: SessionCounts): MemoryItem {
+  const what = "sent to peers and not yet acknowledged";
   const window = sessionWindow(config);
-  return {
-    what: "sent to peers and not yet acknowledged",
-    bytes: sessions.count * window.bytes,
-    because: `${sessions.because} x ${window.because}, where peers have the same windows`,
-  };
+  const because = `${sessions.because} x ${window.because}, where peers have the same windows`;
+  const bySessions = { what, bytes: sessions.count * window.bytes, because };
+  if (!hasLinks(config)) return bySessions;
+  const each = `${formatByteSize(linkSendBytes)} of a stream of a link`;
+  return largest([
+    bySessions,
+    { what, bytes: streams.count * linkSendBytes, because: `${streams.because} x ${each}` },
+  ]);
+}
+
+function largest(items: readonly MemoryItem[]): MemoryItem {
+  return items.reduce((most, item) => (item.bytes > most.bytes ? item : most));
+}
+
+/** Whether sessions may go over the standard input and output of a process. */
+function hasLinks(config: DaemonConfig): boolean {
+  return config.role === "relay" ? config.links.length > 0 : config.transports.includes("norouter");
 }
 
 function connectionBuffers(config: DaemonConfig, { connections }: SessionCounts): MemoryItem {
@@ -158,6 +180,8 @@ function carries(config: DaemonConfig, transport: "quic" | "wss"): boolean {
 
 /** A connection's tip while it is read, and what Node holds of two streams below their high-water marks. */
 const connectionBytes = tipDefaults.maxTipBytes + 4 * 64 * 1024;
+/** What a stream of a link keeps until it is acknowledged, before its writer must wait. */
+const linkSendBytes = 2 * 1024 * 1024;
 /** A TLS 1.3 handshake with its certificates, transport state included: an estimate, generously rounded up. */
 const handshakeBytes = 128 * 1024;
 /** Sessions of unknown keys that a relay keeps at a time, each for a few seconds. */
