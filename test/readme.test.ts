@@ -31,6 +31,7 @@ describe("README", () => {
       ([, rest]) => rest!,
     );
     const known = [
+      "agent",
       "demo",
       "init",
       "relay",

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { loads } from "./loads/index.ts";
 import type { Sizes } from "./loads/load.ts";
+import type { CulvertTransport } from "./peers/culvert.ts";
 
 /** The command line of the bench. */
 export interface Arguments {
@@ -13,7 +14,7 @@ export interface Arguments {
   readonly document: boolean;
   readonly engine?: "quiche" | "quinn";
   readonly datagramBytes?: number;
-  readonly transport: "quic" | "wss";
+  readonly transport: CulvertTransport;
   readonly path: "loopback" | "veth";
   readonly loss: number;
   readonly rounds?: number;
@@ -48,7 +49,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .option("--datagram-bytes <bytes>", "largest UDP payload of quiche", whole(1_200, 16_383))
     .addOption(
       new Option("--transport <transport>", "what carries our sessions")
-        .choices(["quic", "wss"])
+        .choices(["quic", "wss", "norouter"])
         .default("quic"),
     )
     .addOption(
