@@ -44,6 +44,7 @@ export function createProgram(): Command {
       "Forwards TCP connections under NATs and firewalls, over QUIC, through a relay that both sides dial.",
     )
     .version(version())
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, "culvert: ")),

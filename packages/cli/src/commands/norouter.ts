@@ -10,7 +10,9 @@ export function registerNorouter(program: Command): void {
     .description(
       "Joins machines into a virtual IPv4 network over any command that runs a program on each of them, without root, open ports or a VPN. Takes the manifests of NoRouter, and works together with NoRouter's own manager and agents.",
     )
-    .version(`norouter version ${version()} (culvert)`, "-v, --version");
+    .version(`norouter version ${version()} (culvert)`, "-v, --version")
+    // What stands after a word such as show-installer is that word's own.
+    .enablePositionalOptions();
   addAgentOptions(addManagerOptions(norouter))
     .argument("[manifest]", "the manifest, YAML; /dev/stdin reads it from there")
     .addHelpText("after", help)
@@ -73,7 +75,7 @@ function registerAgent(norouter: Command): void {
     .addOption(new Option("--debug-init-config <json>").hideHelp())
     .action(async (_options: OptionValues, command: Command) => {
       const { runNorouterAgent } = await import("../norouter/run-agent.ts");
-      await runNorouterAgent(command.optsWithGlobals());
+      await runNorouterAgent(optionsOf(command));
     });
 }
 
@@ -88,7 +90,7 @@ function registerInformation(norouter: Command): void {
     .addOption(controlOption())
     .action(async (manifest: string, _options: OptionValues, command: Command) => {
       const { showNorouterStatus } = await import("../norouter/show-status.ts");
-      await showNorouterStatus(manifest, command.optsWithGlobals(), process);
+      await showNorouterStatus(manifest, optionsOf(command), process);
     });
   norouter
     .command("show-example")
@@ -110,13 +112,25 @@ function registerInformation(norouter: Command): void {
     });
 }
 
+/** What was said after a word such as `agent` counts more than what was said before it, and both more than defaults. */
+function optionsOf(command: Command): OptionValues {
+  const values: Record<string, unknown> = {};
+  const commands = [command, command.parent].filter((one) => one?.name() !== "culvert");
+  for (const one of commands) {
+    for (const [key, value] of Object.entries(one?.opts() ?? {})) {
+      if (!(key in values) || command.getOptionValueSource(key) === "default") values[key] = value;
+    }
+  }
+  return values;
+}
+
 async function runManager(
   manifest: string | undefined,
   _options: OptionValues,
   command: Command,
 ): Promise<void> {
   const { runNorouterManager } = await import("../norouter/run-manager.ts");
-  await runNorouterManager(manifest, command.optsWithGlobals());
+  await runNorouterManager(manifest, optionsOf(command));
 }
 
 const help = `

@@ -8,7 +8,6 @@ import { FaultGuard } from "../daemon/fault-guard.ts";
 import { endProcessAfter } from "../end-process.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { OptionValues } from "../flag-options.ts";
-import { agentEnds } from "./agent-ends.ts";
 
 /**
  * Runs an agent on standard input and output and ends the process with it. A manager starts it; everything for people goes to standard
@@ -25,8 +24,12 @@ export async function runNorouterAgent(options: OptionValues): Promise<void> {
   }
   const bastion = {
     mode: (options["bastion"] as BastionMode | undefined) ?? "routes",
-    allow: networks((options["bastionAllow"] as string | undefined) ?? ""),
+    allow: (options["bastionAllow"] ?? []) as readonly string[],
   };
+  for (const network of bastion.allow) {
+    if (parseNetwork(network) !== undefined) continue;
+    throw new ConfigError("bad_address", `--bastion-allow: ${network} is not like 10.0.0.0/8`);
+  }
   const log = createLog({
     level: options["debug"] === true ? "debug" : "info",
     format: options["logFormat"] as LogFormat,
@@ -55,16 +58,6 @@ export async function runNorouterAgent(options: OptionValues): Promise<void> {
       ended.then((code) => (code === 0 ? ExitCode.Ok : ExitCode.Failure)),
     ]);
   });
-}
-
-function networks(text: string): string[] {
-  const list = text.split(/[\s,]+/).filter((part) => part !== "");
-  const wrong = list.find((part) => parseNetwork(part) === undefined);
-  if (wrong === undefined) return list;
-  throw new ConfigError(
-    "bad_address",
-    `--bastion-allow: ${wrong} is no network such as 10.0.0.0/8`,
-  );
 }
 
 /** Pipes are opened anew, so that writing to a full one holds up nothing else; `process.stdout` may. */
