@@ -82,6 +82,14 @@ describe("systemd units", () => {
     expect(text).not.toMatch(/^MemoryDenyWriteExecute=yes/m);
   });
 
+  it("the relay's may write to where the example keeps certificates", async () => {
+    const unit = await readFile(join(deploy, "systemd", "culvert-relay.service"), "utf8");
+    const example = await readFile(join(deploy, "config", "relay.yaml"), "utf8");
+    const state = /^StateDirectory=(\S+)$/m.exec(unit)?.[1];
+    expect(state).toBeDefined();
+    expect(/stateDir: (\S+)\/acme /.exec(example)?.[1]).toBe(`/var/lib/${state}`);
+  });
+
   it.skipIf(missing("systemd-analyze")).each(units)("%s passes systemd-analyze", async (name) => {
     const result = await run("systemd-analyze", ["verify", join(deploy, "systemd", name)]);
     const about = result.stderr.split("\n").filter((line) => line.includes(name));

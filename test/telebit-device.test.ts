@@ -10,6 +10,7 @@ import { expect, it, onTestFailed, onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import { queryStatus } from "@culvert/telemetry";
 import type { TelebitStatus } from "@culvert/end-server-proxy";
+import { useConnectProxy } from "./support/connect-proxy.ts";
 import { culvert } from "./support/culvert.ts";
 import { Daemon } from "./support/daemon.ts";
 import { PackerRelay } from "./support/packer-relay.ts";
@@ -296,4 +297,23 @@ it("serves names and ports of our own relay as a Telebit device, also after that
     },
   );
   await echoes();
+});
+
+it("goes out through the HTTP proxy that is configured, for the document and for the WebSocket", async () => {
+  const { trial } = await useDeviceOfOurRelay();
+  const proxy = await useConnectProxy(trial.webPort);
+  await trial.edit("server", (config) => {
+    // A name that only the proxy knows.
+    config["telebit"] = {
+      ...(config["telebit"] as object),
+      relay: "https://relay.localhost",
+      proxy: `http://user:s3cret@127.0.0.1:${proxy.port}`,
+    };
+  });
+  await trial.start(["relay", "server"]);
+  expect((await ask(trial.webPort, "/through")).url).toBe("/through");
+  const hello = { target: "relay.localhost:443", authorization: `Basic ${btoa("user:s3cret")}` };
+  expect(proxy.asked[0]).toEqual(hello);
+  expect(proxy.asked).toHaveLength(2);
+  expect(trial.log()).not.toContain("s3cret");
 });

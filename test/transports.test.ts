@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:http";
-import { connect, type AddressInfo } from "node:net";
 import type { Writable } from "node:stream";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Child } from "./support/child.ts";
+import { useConnectProxy } from "./support/connect-proxy.ts";
 import { openLive, recovers, useEcho } from "./support/connections.ts";
 import type { LogEvent } from "./support/daemon.ts";
 import { Nat } from "./support/nat.ts";
@@ -364,29 +363,4 @@ function inside(namespace: Namespace, command: readonly string[]): Child {
   child.stderr.resume();
   endWithTest(child);
   return child;
-}
-
-/** An HTTP proxy whose every CONNECT leads to one port of this machine. */
-async function useConnectProxy(
-  leadsTo: number,
-): Promise<{ port: number; asked: { target: string | undefined; authorization: unknown }[] }> {
-  const asked: { target: string | undefined; authorization: unknown }[] = [];
-  const server = createServer();
-  server.on("connect", (request, socket, head) => {
-    asked.push({ target: request.url, authorization: request.headers["proxy-authorization"] });
-    const there = connect(leadsTo, "127.0.0.1", () => {
-      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      there.write(head);
-      there.pipe(socket).pipe(there);
-    });
-    for (const each of [there, socket])
-      each.on("error", () => there.destroy(void socket.destroy()));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, asked };
 }

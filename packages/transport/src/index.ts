@@ -87,6 +87,8 @@ export {
 export { StreamCarrier, type StreamCarrierOptions } from "./mproxy/stream-carrier.ts";
 export type { UnprovedLimits } from "./mproxy/unproved-peers.ts";
 export { WebSocketCarrier, type WebSocketCarrierOptions } from "./mproxy/web-socket-carrier.ts";
+export { connectThroughProxy } from "./mproxy/http-proxy-connect.ts";
+export { connectOverTls, connectTcp, type TlsOptions } from "./mproxy/wss-connect.ts";
 export { wssDialer, type WssDialerDeps, type WssDialerOptions } from "./mproxy/wss-dialer.ts";
 export { listenWss, type WssListenOptions } from "./mproxy/wss-listen.ts";
 export { sessionPath, sessionSubprotocol } from "./mproxy/wss-names.ts";

@@ -12,8 +12,9 @@ import {
 import { readPrivateFile } from "@culvert/identity";
 import { ConfigError, errorText, millis } from "@culvert/runtime";
 import { rateLimited } from "@culvert/telemetry";
-import { dialTimeoutDefault } from "@culvert/transport";
+import { dialTimeoutDefault, type HostPort, type HttpProxy } from "@culvert/transport";
 import type { DaemonContext } from "../daemon/daemon.ts";
+import { httpProxyOf } from "./http-proxy-of.ts";
 import { exposeRules, serviceTarget } from "../expose/expose-rules.ts";
 
 /**
@@ -43,6 +44,10 @@ export function buildTelebitDevice(
     rules,
   );
   const relay = { tls: protocol === "https", host: address.host, port: address.port };
+  // Read now, so that a proxy that is none is told at the start.
+  const proxyOf = (target: HostPort): HttpProxy | undefined =>
+    httpProxyOf(telebit.proxy, target, process.env);
+  proxyOf(address);
   return new TelebitDevice(
     {
       clock,
@@ -50,7 +55,7 @@ export function buildTelebitDevice(
       log,
       metrics: new TelebitMetrics(registry),
       desk,
-      dial: (signal) => dialTelebit(clock, { relay, ca }, signal),
+      dial: (signal) => dialTelebit(clock, { relay, ca, proxyOf }, signal),
       tokens: () => readTokens(telebit.tokenFile),
     },
     {

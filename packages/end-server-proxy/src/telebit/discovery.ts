@@ -35,10 +35,15 @@ export function endpointOf(relay: TelebitRelayPlace, document: unknown): Telebit
 }
 
 /** The address of an endpoint: `wss://telebit.example.com/`. */
-export function endpointUrl({ tls, host, port, path }: TelebitEndpoint): string {
+export function endpointUrl(endpoint: TelebitEndpoint): string {
+  const { tls, path } = endpoint;
+  return `${tls ? "wss" : "ws"}://${endpointAuthority(endpoint)}${path}`;
+}
+
+/** A place as Host and URLs name it: the port only where it is not the usual one. */
+export function endpointAuthority({ tls, host, port }: TelebitRelayPlace): string {
   const name = isIP(host) === 6 ? `[${host}]` : host;
-  const isDefault = port === (tls ? 443 : 80);
-  return `${tls ? "wss" : "ws"}://${name}${isDefault ? "" : `:${port}`}${path}`;
+  return port === (tls ? 443 : 80) ? name : `${name}:${port}`;
 }
 
 function object(value: unknown): Readonly<Record<string, unknown>> {

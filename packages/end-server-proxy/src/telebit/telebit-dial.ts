@@ -1,11 +1,21 @@
 import { get as getPlain } from "node:http";
 import { get as getSecure } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { errorText, TransportError, type Clock } from "@culvert/runtime";
-import { WebSocketCarrier, type Carrier } from "@culvert/transport";
-import { WebSocket } from "ws";
+import {
+  connectOverTls,
+  connectTcp,
+  connectThroughProxy,
+  WebSocketCarrier,
+  type Carrier,
+  type HostPort,
+  type HttpProxy,
+} from "@culvert/transport";
+import { WebSocket, type ClientOptions } from "ws";
 import {
   discoveryPath,
+  endpointAuthority,
   endpointOf,
   endpointUrl,
   type TelebitEndpoint,
@@ -17,29 +27,61 @@ export interface TelebitDialOptions {
   readonly relay: TelebitRelayPlace;
   /** Certificate authorities instead of the system's, PEM. */
   readonly ca?: string | undefined;
+  /** The HTTP proxy through which a host is reached, which may differ for where the relay's WebSocket is; undefined = straight. */
+  readonly proxyOf?: ((target: HostPort) => HttpProxy | undefined) | undefined;
 }
 
 /** Asks a Telebit relay where its WebSocket is, and opens it. Each call asks anew, since relays move. */
 export async function dialTelebit(
   clock: Clock,
-  { relay, ca }: TelebitDialOptions,
+  options: TelebitDialOptions,
   signal: AbortSignal,
 ): Promise<Carrier> {
-  const document = await fetchDocument(relay, ca, signal);
+  const document = await fetchDocument(
+    options.relay,
+    options.ca,
+    await wayThroughProxy(options.relay, options, signal),
+    signal,
+  );
   signal.throwIfAborted();
-  return openWebSocket(clock, endpointOf(relay, document), ca, signal);
+  const endpoint = endpointOf(options.relay, document);
+  const way = await wayThroughProxy(endpoint, options, signal);
+  return openWebSocket(clock, endpoint, options.ca, way, signal);
+}
+
+/** A connection to a place through the proxy that leads there, TLS spoken already; undefined where it is dialled straight. */
+async function wayThroughProxy(
+  place: TelebitRelayPlace,
+  { proxyOf, ca }: TelebitDialOptions,
+  signal: AbortSignal,
+): Promise<Duplex | undefined> {
+  const { tls, host, port } = place;
+  const proxy = proxyOf?.({ host, port });
+  if (proxy === undefined) return undefined;
+  const socket = await connectTcp(proxy.address, signal);
+  const way = await connectThroughProxy(socket, proxy, { host, port }, signal);
+  return tls ? connectOverTls(way, { host, verify: true, ca, minVersion: "TLSv1.2" }, signal) : way;
 }
 
 /** The discovery document; undefined where the relay has none or it is no JSON. */
 function fetchDocument(
-  { tls, host, port }: TelebitRelayPlace,
+  place: TelebitRelayPlace,
   ca: string | undefined,
+  way: Duplex | undefined,
   signal: AbortSignal,
 ): Promise<unknown> {
+  const { tls, host, port } = place;
   return new Promise((resolve, reject) => {
     const path = discoveryPath;
-    const options = { host, port, path, signal, agent: false as const, ...lookupOf(host) };
-    const request = tls
+    const options = {
+      ...{ host, port, path, signal, ...lookupOf(host) },
+      setHost: false,
+      headers: { host: endpointAuthority(place), connection: "close" },
+      // An agent, even none at all, would dial by itself.
+      ...(way === undefined ? { agent: false as const } : { createConnection: () => way }),
+    };
+    const overTls = tls && way === undefined;
+    const request = overTls
       ? getSecure({ ...options, ...(ca === undefined ? {} : { ca }) })
       : getPlain(options);
     request.on("error", (cause) => {
@@ -73,6 +115,7 @@ function openWebSocket(
   clock: Clock,
   endpoint: TelebitEndpoint,
   ca: string | undefined,
+  way: Duplex | undefined,
   signal: AbortSignal,
 ): Promise<Carrier> {
   const url = endpointUrl(endpoint);
@@ -82,6 +125,7 @@ function openWebSocket(
     followRedirects: false,
     ...(ca === undefined ? {} : { ca }),
     ...lookupOf(endpoint.host),
+    ...(way === undefined ? {} : { createConnection: (() => way) as unknown as CreateConnection }),
   });
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined;
@@ -117,6 +161,7 @@ function lookupOf(host: string): { readonly lookup?: LookupFunction } {
   };
 }
 
+type CreateConnection = NonNullable<ClientOptions["createConnection"]>;
 const loopback = [
   { address: "127.0.0.1", family: 4 },
   { address: "::1", family: 6 },
