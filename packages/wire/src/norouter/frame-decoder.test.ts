@@ -103,7 +103,7 @@ describe("FrameDecoder", () => {
   it.each([
     ["another first byte", "43000004 00010000", "malformed_message", /0x42, not with 0x43/],
     ["text of a shell", "4c", "malformed_message", /not with 0x4c/],
-    ["length 0", "42000000 00000000", "malformed_message", /of length 0/],
+    ["length 0, and nothing more", "42000000", "malformed_message", /of length 0/],
     ["length 3", "42000003 00020000", "malformed_message", /of length 3/],
     ["a packet longer than any", "42010004 00010000", "frame_too_large", /65536 .*65535/],
     ["an unknown type as long", "42010004 00090000", "frame_too_large", /65536/],

@@ -71,6 +71,8 @@ export class FrameDecoder {
     this.#headerBytes += end - offset;
     // A stream that never was one of frames is told from its first byte: text of a login shell may be shorter than a header.
     checkMagic(this.#header[0]);
+    // And a length that cannot be from its last byte: whoever sent it may send no more.
+    if (this.#headerBytes >= lengthBytes) payloadLength(lengthAt(this.#header, 0));
     if (this.#headerBytes < frameHeaderBytes) return end;
     return this.#startFrame(this.#header, 0, chunk, end, frames);
   }
@@ -85,7 +87,7 @@ export class FrameDecoder {
     checkMagic(header[at]);
     const byte = (index: number): number => header[at + index] ?? 0;
     const type = byte(4) * 0x100 + byte(5);
-    const length = payloadLength(byte(1) * 0x1_00_00 + byte(2) * 0x100 + byte(3));
+    const length = payloadLength(lengthAt(header, at));
     const reserved = byte(6) * 0x100 + byte(7);
     this.#checkLength(type, length);
     const end = offset + length;
@@ -143,6 +145,12 @@ function checkMagic(byte: number | undefined): void {
   );
 }
 
+/** The length in the header that begins at `at`. */
+function lengthAt(header: Uint8Array, at: number): number {
+  const byte = (index: number): number => header[at + index] ?? 0;
+  return byte(1) * 0x1_00_00 + byte(2) * 0x100 + byte(3);
+}
+
 function payloadLength(length: number): number {
   if (length >= countedHeaderBytes) return length - countedHeaderBytes;
   throw new WireError(
@@ -151,3 +159,6 @@ function payloadLength(length: number): number {
     { data: { length } },
   );
 }
+
+/** Magic and length. */
+const lengthBytes = 4;
