@@ -163,6 +163,45 @@ describe("bytes between two stacks on a bad network", () => {
     await expectNothingLeft(world);
   }, 60_000);
 
+  test("are timed by what arrived, not by how long a lost acknowledgement was waited for", async () => {
+    const world = new BadNetwork({ seed: 4 });
+    const [opened, accepted] = (await world.connect()) ?? [];
+    if (opened === undefined || accepted === undefined) throw new Error("not connected");
+    accepted.resume();
+    opened.write(Buffer.alloc(1_000));
+    const receive = world.link.near.onPacket;
+    world.link.near.onPacket = undefined;
+    await world.clock.advance(10_000);
+    world.link.near.onPacket = receive;
+    await world.clock.advance(10_000);
+    expect(opened.stats()).toMatchObject({ unacknowledgedBytes: 0 });
+    expect(opened.stats().retransmittedSegments).toBeGreaterThan(3);
+    expect(opened.stats().rttMs).toBeLessThan(100);
+  });
+
+  test("are timed anew after a handshake whose last acknowledgement was lost for long", async () => {
+    const world = new BadNetwork({ seed: 4 });
+    const receive = world.link.far.onPacket;
+    let count = 0;
+    world.link.far.onPacket = (packet) => {
+      count += 1;
+      // The SYN, and nothing more for so long that its answer is repeated.
+      if (count === 1 || world.clock.now() > 5_000) receive?.(packet);
+    };
+    const [opened, accepted] = (await world.connect()) ?? [];
+    if (opened === undefined || accepted === undefined) throw new Error("not connected");
+    expect(world.clock.now()).toBeGreaterThan(5_000);
+    expect(accepted.stats().rttMs).toBeLessThan(100);
+    // And so a loss right after it is mended within seconds.
+    opened.resume();
+    world.link.isCut = true;
+    accepted.write(Buffer.alloc(1_000));
+    await world.clock.advance(100);
+    world.link.isCut = false;
+    await world.clock.advance(5_000);
+    expect(accepted.stats().unacknowledgedBytes).toBe(0);
+  });
+
   test("flow between two that call each other at once", async () => {
     const world = new BadNetwork({ seed: 11 });
     const nearEnd = { address: nearAddress, port: 4_000 };

@@ -63,6 +63,9 @@ export class SendSide {
   /** A sample is taken when this position is acknowledged. */
   #timedPosition: number | undefined;
   #timedAtMs = 0;
+  /** What was sent more than once ends here, and when anything was last. */
+  #sentAgainTo = 0;
+  #sentAgainAtMs = 0;
   #retransmissions = 0;
 
   constructor(settings: TcpSettings, rtt: RttEstimator, writer: SegmentWriter) {
@@ -202,8 +205,9 @@ export class SendSide {
     for (;;) {
       const roomBytes = this.#congestion.windowBytes - pipeBytes;
       const sentBytes =
-        this.#sendLost(roomBytes, mostBytes) ??
-        (this.#sendNew(roomBytes, mostBytes, nowMs) || this.#sendSuspect(roomBytes, mostBytes));
+        this.#sendLost(roomBytes, mostBytes, nowMs) ??
+        (this.#sendNew(roomBytes, mostBytes, nowMs) ||
+          this.#sendSuspect(roomBytes, mostBytes, nowMs));
       if (sentBytes === 0) break;
       pipeBytes += sentBytes;
       this.#lastSentMs = nowMs;
@@ -228,6 +232,7 @@ export class SendSide {
   }
 
   #advance(ack: Acknowledgement, nowMs: number): void {
+    const wasSentAgain = this.#acknowledged < this.#sentAgainTo;
     this.#acknowledged = ack.position;
     this.buffer.releaseTo(ack.position);
     const flightBytes = this.#next - ack.position;
@@ -235,8 +240,10 @@ export class SendSide {
       this.#timedPosition = undefined;
       this.rtt.sample(nowMs - this.#timedAtMs);
     } else if (this.#timedPosition === undefined && ack.timestampRttMs !== undefined) {
-      // Of a retransmission the timestamp alone tells which transmission arrived (RFC 7323 §4, RFC 6298 §3).
-      this.rtt.sample(ack.timestampRttMs);
+      // Of a retransmission the timestamp alone tells which transmission arrived (RFC 7323 §4, RFC 6298 §3). If that was an earlier one,
+      // its acknowledgement was lost and came again only for the latest: it tells how long we waited, not how long the way is.
+      const latestMs = nowMs - this.#sentAgainAtMs + clockStepMs;
+      if (!wasSentAgain || ack.timestampRttMs <= latestMs) this.rtt.sample(ack.timestampRttMs);
     }
     // RFC 6298 §5.2 and §5.3.
     this.#timerAtMs = flightBytes > 0 ? nowMs + this.rtt.rtoMs : Infinity;
@@ -250,7 +257,7 @@ export class SendSide {
   }
 
   /** Undefined: nothing is lost. 0: something is, but there is no room to send it again. */
-  #sendLost(roomBytes: number, mostBytes: number): number | undefined {
+  #sendLost(roomBytes: number, mostBytes: number, nowMs: number): number | undefined {
     const lost = this.#recovery.nextLost(this.#acknowledged, mostBytes);
     if (lost === undefined) return undefined;
     const bytes = lost.end - lost.start;
@@ -259,22 +266,28 @@ export class SendSide {
       this.#limitedByCongestion = true;
       return 0;
     }
-    return this.#sendAgain(lost);
+    return this.#sendAgain(lost, nowMs);
   }
 
-  #sendSuspect(roomBytes: number, mostBytes: number): number {
+  #sendSuspect(roomBytes: number, mostBytes: number, nowMs: number): number {
     if (roomBytes < mostBytes) return 0;
     const suspect = this.#recovery.nextSuspect(this.#acknowledged, this.#next, mostBytes);
-    return suspect === undefined ? 0 : this.#sendAgain(suspect);
+    return suspect === undefined ? 0 : this.#sendAgain(suspect, nowMs);
   }
 
-  #sendAgain(range: Range): number {
+  #sendAgain(range: Range, nowMs: number): number {
+    this.#recovery.retransmitted(range);
+    this.#writeAgain(range.start, range.end, nowMs);
+    return range.end - range.start;
+  }
+
+  #writeAgain(start: number, end: number, nowMs: number): void {
     // A segment sent twice gives no sample (RFC 6298 §3, Karn's rule).
     this.#timedPosition = undefined;
+    this.#sentAgainTo = Math.max(this.#sentAgainTo, end);
+    this.#sentAgainAtMs = nowMs;
     this.#retransmissions += 1;
-    this.#recovery.retransmitted(range);
-    this.#write(range.start, range.end);
-    return range.end - range.start;
+    this.#write(start, end);
   }
 
   #sendNew(roomBytes: number, mostBytes: number, nowMs: number): number {
@@ -344,8 +357,7 @@ export class SendSide {
   #probe(nowMs: number, optionBytes: number): void {
     this.#probes += 1;
     if (this.#next > this.#acknowledged) {
-      this.#retransmissions += 1;
-      this.#write(this.#acknowledged, this.#acknowledged + 1);
+      this.#writeAgain(this.#acknowledged, this.#acknowledged + 1, nowMs);
     } else if (this.buffer.end > this.#next) {
       const unsentBytes = this.buffer.end - this.#next;
       const mostBytes = this.#segmentBytes - optionBytes;
@@ -365,3 +377,5 @@ export class SendSide {
 /** Some probes of a closed window may be lost in a row before the peer counts as gone. */
 const probesPerUserTimeout = 12;
 const noParts: readonly Uint8Array[] = [];
+/** Timestamps count whole milliseconds. */
+const clockStepMs = 1;

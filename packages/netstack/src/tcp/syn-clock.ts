@@ -19,7 +19,7 @@ export class SynClock {
   /** SYN was sent; `again` if because nothing came in time, which doubles the time-out (RFC 6298 §5.5). */
   sent(nowMs: number, again: boolean): void {
     if (again) this.#rtt.backOff();
-    if (this.#count === 0) this.#sentAtMs = nowMs;
+    this.#sentAtMs = nowMs;
     this.#count += 1;
     this.#repeatAtMs = nowMs + this.#rtt.rtoMs;
   }
@@ -27,13 +27,19 @@ export class SynClock {
   /** SYN was acknowledged. `echoedMs` is the round-trip time by its timestamp. */
   acknowledged(nowMs: number, echoedMs: number | undefined): void {
     this.stop();
-    // RFC 6298 §3: without a timestamp nobody knows which SYN was acknowledged.
-    if (this.#count === 1) this.#rtt.sample(nowMs - this.#sentAtMs);
-    else if (echoedMs !== undefined) this.#rtt.sample(echoedMs);
-    else this.#rtt.distrustAfterLostSyn();
+    const latestMs = nowMs - this.#sentAtMs;
+    // RFC 6298 §3: without a timestamp nobody knows which SYN was acknowledged. One of an earlier SYN tells no more: what it waited for
+    // was that we repeat ours, since the first acknowledgement was lost.
+    if (this.#count === 1) this.#rtt.sample(latestMs);
+    else if (echoedMs !== undefined && echoedMs <= latestMs + clockStepMs) {
+      this.#rtt.sample(echoedMs);
+    } else this.#rtt.distrustAfterLostSyn();
   }
 
   stop(): void {
     this.#repeatAtMs = Infinity;
   }
 }
+
+/** Timestamps count whole milliseconds. */
+const clockStepMs = 1;
