@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { connect as connectTls } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
@@ -11,7 +11,10 @@ import { expect, it, onTestFailed, onTestFinished } from "vitest";
 import { Child, run } from "./support/child.ts";
 import { culvert, culvertPath } from "./support/culvert.ts";
 import { startDaemon } from "./support/daemon.ts";
+import { runNginx } from "./support/nginx.ts";
 import { freePort } from "./support/ports.ts";
+import { makeCertificate } from "./support/public-entrance.ts";
+import { missing } from "./support/requires.ts";
 import { useSshServer } from "./support/ssh-server.ts";
 import { connectTcp, echoServer, readExactly } from "./support/tcp.ts";
 import { endWithTest } from "./support/temp-folder.ts";
@@ -264,6 +267,64 @@ it("a public port leads to a service, also one that speaks first", async () => {
   socket.destroy();
   await expose.line(/other connection of 127\.0\.0\.1, 3 B in, 14 B out/);
 });
+
+it.skipIf(missing("nginx", "openssl"))(
+  "nginx behind it is told by PROXY protocol who visits, by name, passed TLS and port, and by nobody else",
+  async () => {
+    const [other, plainPort, tlsPort] = ["tls.example.com", await freePort(), await freePort()];
+    const { trial, publicPort } = await usePublicTrial([
+      { server: "lan-box", names: [name] },
+      { server: "lan-box", names: [other], tls: "pass" },
+    ]);
+    const { certFile, keyFile } = await makeCertificate([other], { folder: trial.folder });
+    const says = `return 200 "$proxy_protocol_addr:$proxy_protocol_port at $proxy_protocol_server_port, $http_x_forwarded_for";`;
+    const nginx = await runNginx(
+      { folder: trial.folder, port: plainPort },
+      `server { listen 127.0.0.1:${plainPort} proxy_protocol; ${says} }
+       server { listen 127.0.0.1:${tlsPort} ssl proxy_protocol; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile}; ${says} }`,
+    );
+    endWithTest(nginx);
+    const proxyProtocol = "v2";
+    await trial.edit("server", (config) => {
+      config["expose"] = [
+        { name, to: `127.0.0.1:${plainPort}`, proxyProtocol },
+        { name: other, to: `127.0.0.1:${tlsPort}`, tls: "pass", proxyProtocol },
+        { port: publicPort, to: `127.0.0.1:${plainPort}`, proxyProtocol },
+      ];
+    });
+    await trial.start(["server"]);
+    const get = (host: string): string =>
+      `GET / HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n`;
+    const hear = async (socket: Socket, text: string): Promise<string> => {
+      let heard = "";
+      let from: number | undefined;
+      socket.on("data", (chunk: Buffer) => {
+        from ??= socket.localPort;
+        heard += chunk.toString();
+      });
+      socket.on("error", () => undefined);
+      onTestFinished(() => void socket.destroy());
+      socket.write(text);
+      await waitUntil("the end of the answer", () => socket.readableEnded || socket.closed);
+      return heard.replace(`127.0.0.1:${from} `, "visitor ");
+    };
+    const tls = (servername: string): Socket =>
+      connectTls({
+        ...{ host: "127.0.0.1", port: trial.webPort, servername },
+        rejectUnauthorized: false,
+      });
+    expect(await hear(tls(name), get(name))).toContain(`visitor at ${trial.webPort}, 127.0.0.1`);
+    expect(await hear(tls(other), get(other))).toContain(`visitor at ${trial.webPort}, 6.6.6.6`);
+    expect(await hear(await connectTcp(publicPort), get("anything"))).toContain(
+      `visitor at ${publicPort}, 6.6.6.6`,
+    );
+    // A visitor's own header comes behind the true one, and is no HTTP; or it is none at all for the relay.
+    const spoofed = `PROXY TCP4 6.6.6.6 127.0.0.1 7777 443\r\n${get(name)}`;
+    expect(await hear(await connectTcp(publicPort), spoofed)).not.toContain("6.6.6.6:");
+    expect(await hear(tls(name), spoofed)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await hear(tls(other), spoofed)).not.toContain("6.6.6.6:");
+  },
+);
 
 it("is public again after the relay was away", async () => {
   const { trial } = await usePublicTrial();

@@ -29,6 +29,14 @@ export async function startNginx(options: NginxOptions): Promise<Child> {
     .replace("/etc/ssl/relay.example.com.pem", certFile)
     .replace("/etc/ssl/relay.example.com.key", keyFile)
     .replace("proxy_pass http://127.0.0.1:8080", `proxy_pass http://127.0.0.1:${plainPort}`);
+  return runNginx({ folder, port }, site);
+}
+
+/** Runs nginx with one site until the child is ended; ready, at the port on 127.0.0.1, when this resolves. */
+export async function runNginx(
+  { folder, port }: Pick<NginxOptions, "folder" | "port">,
+  site: string,
+): Promise<Child> {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((what) => `${what}_temp_path ${join(folder, what)};`)
     .join("\n");
