@@ -76,7 +76,7 @@ it("open connections are bounded, and count no more once they are closed", async
   const { claim, joined, ends } = bastionOf({ mode: "any" });
   const open = (): void => {
     const verdict = claim("10.0.0.1");
-    if (verdict !== "reset") verdict(duplexPair()[0] as ByteStream);
+    if (verdict !== "reset") verdict(duplexPair()[0]);
   };
   for (let count = 0; count < 4_097; count += 1) open();
   expect(joined).toHaveLength(4_096);

@@ -2,12 +2,14 @@ import { request, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect as connectTls } from "node:tls";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ByteStream } from "@culvert/runtime";
+import type { ByteStream, Clock } from "@culvert/runtime";
+import { agentDefaults } from "../agent-defaults.ts";
 import { endToEndHeaders, valuesOf, withHost } from "./proxy-headers.ts";
 import type { RequestTarget } from "./proxy-target.ts";
 
 /** Where a request goes and who is told if it does not get there. */
 export interface ForwardOptions {
+  readonly clock: Clock;
   readonly target: RequestTarget;
   readonly dial: (signal: AbortSignal) => Promise<ByteStream>;
   /** Told of the first failure; answers the client as far as that is still possible. */
@@ -18,7 +20,7 @@ export interface ForwardOptions {
 export async function forwardRequest(
   req: IncomingMessage,
   res: ServerResponse,
-  { target, dial, onError }: ForwardOptions,
+  { clock, target, dial, onError }: ForwardOptions,
 ): Promise<void> {
   const gone = new AbortController();
   res.once("close", () => gone.abort());
@@ -34,9 +36,17 @@ export async function forwardRequest(
     createConnection: () => overTls(stream, target),
     method: req.method,
     path: target.path,
-    headers: requestHeaders(req, target),
+    headers: [...requestHeaders(req, target), "Connection", "close"],
   });
-  res.once("close", () => upstream.destroy());
+  res.once("close", () => {
+    if (!res.writableFinished) {
+      upstream.destroy();
+      return;
+    }
+    // The other end closes first, as it was told; to close with its last bytes unread would be a reset.
+    const timer = clock.setTimer(agentDefaults.lingerTimeout, () => stream.destroy());
+    stream.once("close", () => timer.cancel());
+  });
   upstream.on("error", (error) => {
     stream.destroy();
     onError(error);

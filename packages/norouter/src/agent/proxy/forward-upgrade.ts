@@ -8,8 +8,6 @@ import type { RequestTarget } from "./proxy-target.ts";
 /** Where a request to upgrade goes. */
 export interface UpgradeOptions {
   readonly target: RequestTarget;
-  /** What the client sent behind the head. */
-  readonly head: Uint8Array;
   /** The connection to the target, owned from here on. */
   readonly dialled: ByteStream;
   /** Told of a failure before the answer; the client is the receiver's then. */
@@ -25,7 +23,7 @@ export interface UpgradeOptions {
 export function forwardUpgrade(
   req: IncomingMessage,
   client: Duplex,
-  { target, head, dialled, onError, onUpgraded }: UpgradeOptions,
+  { target, dialled, onError, onUpgraded }: UpgradeOptions,
 ): void {
   dialled.on("error", () => undefined);
   const stream = overTls(dialled, target);
@@ -52,7 +50,6 @@ export function forwardUpgrade(
     const upgrade = valuesOf(answer.rawHeaders, "upgrade").join(", ");
     client.write(answerHead(answer, ["Connection", "Upgrade", "Upgrade", upgrade]));
     if (serviceHead.length > 0) service.unshift(serviceHead);
-    if (head.length > 0) client.unshift(head);
     onUpgraded(client, service);
   });
   upstream.on("response", (answer) => {

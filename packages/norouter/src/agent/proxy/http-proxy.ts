@@ -27,6 +27,8 @@ export class HttpProxy {
   readonly #log: Log;
   /** Parses; it never listens, but is given connections. */
   readonly #http: Server;
+  /** Ends the wait for the first head of a connection. */
+  readonly #heads = new WeakMap<Duplex, () => void>();
 
   constructor({ network, clock, log }: HttpProxyDeps) {
     this.#network = network;
@@ -59,8 +61,6 @@ export class HttpProxy {
     this.#http.emit("connection", socket);
   }
 
-  readonly #heads = new WeakMap<Duplex, () => void>();
-
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
     this.#heads.get(req.socket)?.();
     const target = readAbsoluteForm(req.url ?? "");
@@ -70,6 +70,7 @@ export class HttpProxy {
     }
     const isMesh = await this.#network.isInteresting(target.host);
     await forwardRequest(req, res, {
+      clock: this.#clock,
       target,
       dial: (signal) => this.#dial(isMesh, target, signal),
       onError: (error) => {
@@ -102,23 +103,28 @@ export class HttpProxy {
     this.#heads.get(client)?.();
     const target = readAbsoluteForm(req.url ?? "");
     if (target === undefined) {
-      answerAndClose(client, rawAnswer(500, answers.notProxied), this.#clock);
+      answerAndClose(client, rawAnswer(answers.notProxied), this.#clock);
       return;
     }
+    if (hasBody(req)) {
+      // Node takes the body for what follows the upgrade.
+      answerAndClose(client, answers.notImplemented, this.#clock);
+      return;
+    }
+    if (head.length > 0) client.unshift(head);
     const isMesh = await this.#network.isInteresting(target.host);
     const dialled = await this.#dialFor(client, target, isMesh);
     if (dialled === undefined) {
       const text = isMesh ? answers.seeLog : `cannot reach ${target.hostHeader}\n`;
-      answerAndClose(client, rawAnswer(500, text), this.#clock);
+      answerAndClose(client, rawAnswer(text), this.#clock);
       return;
     }
     forwardUpgrade(req, client, {
       target,
-      head,
       dialled,
       onError: (error) => {
         this.#refused(target, error);
-        answerAndClose(client, rawAnswer(500, answers.seeLog), this.#clock);
+        answerAndClose(client, rawAnswer(answers.seeLog), this.#clock);
       },
       onUpgraded: (left, right) => void this.#join(left, right, target),
     });
@@ -180,9 +186,13 @@ function plainAnswer(res: ServerResponse, status: number, text: string): void {
   res.end(text);
 }
 
-function rawAnswer(status: number, text: string): string {
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+function rawAnswer(text: string): string {
   return [
-    `HTTP/1.1 ${status} Internal Server Error`,
+    "HTTP/1.1 500 Internal Server Error",
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(text)}`,
     "Connection: close",
@@ -197,6 +207,7 @@ const answers = {
   meshFailure: "HTTP/1.1 500 Cannot reach destination\r\n\r\n",
   systemFailure: "HTTP/1.1 502 Bad Gateway\r\n\r\n",
   badRequest: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+  notImplemented: "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
   seeLog: "See NoRouter agent log\n",
   notProxied: "This is a proxy server. Does not respond to non-proxy requests.\n",
 } as const;
