@@ -24,6 +24,7 @@ import {
   type RouteSuggestion,
 } from "@culvert/wire";
 import type { EgressLimits } from "../egress/frame-writer.ts";
+import { logAgentLine } from "./agent-line.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentState, AgentStatus } from "./agent-state.ts";
 import { missingFeatures } from "./check-features.ts";
@@ -167,12 +168,12 @@ export class AgentSupervisor implements SwitchPort {
     const { since, lines } = this.#lineWindow;
     if (now - since < lineInterval) {
       this.#lineWindow.lines += 1;
-      if (lines < maxLines) log.info("norouter.agent.stderr", { line });
+      if (lines < maxLines) logAgentLine(log, line, {});
       return;
     }
     const suppressed = Math.max(0, lines - maxLines);
     this.#lineWindow = { since: now, lines: 1 };
-    log.info("norouter.agent.stderr", { line, ...(suppressed > 0 ? { suppressed } : {}) });
+    logAgentLine(log, line, suppressed > 0 ? { suppressed } : {});
   }
 
   #deliver(packet: Uint8Array, reserved: number): DropReason | undefined {

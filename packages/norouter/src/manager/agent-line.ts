@@ -1,0 +1,30 @@
+import type { Log, LogFields } from "@culvert/telemetry";
+
+/**
+ * Writes a line of an agent's standard error into the log. Our own agents write events in JSON, whose level and fields are kept; any
+ * other line is text.
+ */
+export function logAgentLine(log: Log, line: string, extra: LogFields): void {
+  const { level, event, ...fields } = parseObject(line);
+  if (typeof event !== "string" || typeof level !== "string") {
+    log.info("norouter.agent.stderr", { line, ...extra });
+    return;
+  }
+  // Told by our own line.
+  delete fields["time"];
+  const entry = { said: event, fields, ...extra };
+  if (level === "error") log.error("norouter.agent.stderr", entry);
+  else if (level === "warn") log.warn("norouter.agent.stderr", entry);
+  else if (level === "debug") log.debug("norouter.agent.stderr", entry);
+  else log.info("norouter.agent.stderr", entry);
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  if (!line.startsWith("{")) return {};
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    // Text that happens to begin so, or a line that was cut.
+    return {};
+  }
+}
