@@ -10,6 +10,11 @@ export interface NetstackOptions {
    * be sent is to be dropped, and TCP sends it again.
    */
   readonly output: (packet: Uint8Array) => void;
+  /**
+   * Whether what lies below has room for more. While it says no, connections hold back all but a little data each; after it has said
+   * no, `Netstack.roomAgain` is to be called when there is room. Absent: there always is.
+   */
+  readonly hasRoom?: (() => boolean) | undefined;
   /** The stack's own addresses, dotted; the first is the source of what names none. */
   readonly addresses: readonly string[];
   /** Bytes of the largest packet: 65,535 if absent, at least 576. */

@@ -94,6 +94,7 @@ export class Netstack {
       isOwnAddress,
       unclaimed: (local, remote) => this.onUnclaimed?.(local, remote),
       needsTurn: () => this.#needTurn(),
+      hasRoom: options.hasRoom,
     });
     this.#udp = new UdpPorts({
       random,
@@ -187,6 +188,11 @@ export class Netstack {
   bindUdp(local: Endpoint, onDatagram: DatagramListener, options?: UdpBindOptions): UdpSocket {
     this.#checkOpen();
     return this.#udp.bind(local, onDatagram, options);
+  }
+
+  /** There is room below again: connections that held data back go on, in the order in which they stopped. */
+  roomAgain(): void {
+    this.#tcp.roomAgain();
   }
 
   /** Counters since the start, and what is held now. */

@@ -35,6 +35,8 @@ export interface TcpStackDeps {
   readonly unclaimed: (local: Endpoint, remote: Endpoint) => UnclaimedVerdict | undefined;
   /** {@link TcpStack.flush} is to be called before this turn of the event loop ends. */
   readonly needsTurn: () => void;
+  /** Whether what takes the packets has room for more data; absent where it always has. */
+  readonly hasRoom?: (() => boolean) | undefined;
 }
 
 /** The connections and listeners of one stack. */
@@ -42,6 +44,7 @@ export class TcpStack implements TcpHost {
   readonly counters: TcpCounters = { connected: 0, accepted: 0, resetsSent: 0 };
   readonly settings: TcpSettings;
   readonly mtu: number;
+  readonly hasRoom: (() => boolean) | undefined;
   readonly #deps: TcpStackDeps;
   readonly #table = new ConnectionTable();
   readonly #timers: TimerHeap;
@@ -50,11 +53,14 @@ export class TcpStack implements TcpHost {
   readonly #halfOpen = new Map<HostedConnection, Listener | undefined>();
   readonly #timeWait = new Set<HostedConnection>();
   #changed: HostedConnection[] = [];
+  /** Those that hold data back, in the order in which they stopped. */
+  readonly #awaitingRoom = new Set<HostedConnection>();
 
   constructor(deps: TcpStackDeps) {
     this.#deps = deps;
     this.settings = deps.settings;
     this.mtu = deps.mtu;
+    this.hasRoom = deps.hasRoom;
     this.#timers = new TimerHeap(deps.clock);
   }
 
@@ -82,6 +88,17 @@ export class TcpStack implements TcpHost {
     this.#deps.needsTurn();
   }
 
+  awaitsRoom(engine: HostedConnection): void {
+    this.#awaitingRoom.add(engine);
+  }
+
+  /** There is room again for those who held data back. */
+  roomAgain(): void {
+    const waiting = [...this.#awaitingRoom];
+    this.#awaitingRoom.clear();
+    for (const engine of waiting) this.changed(engine);
+  }
+
   reschedule(engine: HostedConnection): void {
     this.#timers.update(engine);
   }
@@ -96,6 +113,7 @@ export class TcpStack implements TcpHost {
   released(engine: HostedConnection): void {
     this.#table.remove(engine);
     this.#timers.remove(engine);
+    this.#awaitingRoom.delete(engine);
     this.#halfOpen.delete(engine);
     this.#timeWait.delete(engine);
   }

@@ -41,14 +41,14 @@ export class CubicWindow {
   /** A segment was lost while `flightBytes` were under way (RFC 9438 §4.6, §4.7). */
   lost(flightBytes: number): void {
     this.#remember();
-    this.#thresholdBytes = Math.max(flightBytes * decrease, 2 * this.#segmentBytes);
+    this.#thresholdBytes = Math.max(Math.round(flightBytes * decrease), 2 * this.#segmentBytes);
     this.#windowBytes = Math.min(this.#thresholdBytes, this.#maxBytes);
   }
 
   /** The retransmission timer expired (RFC 9438 §4.8, RFC 5681 §3.1 equation 4): back to one segment. */
   timedOut(flightBytes: number): void {
     this.#remember();
-    this.#thresholdBytes = Math.max(flightBytes * decrease, 2 * this.#segmentBytes);
+    this.#thresholdBytes = Math.max(Math.round(flightBytes * decrease), 2 * this.#segmentBytes);
     this.#windowBytes = this.#segmentBytes;
   }
 

@@ -13,7 +13,8 @@ export interface ByteReader {
 export class ReceiveSide {
   readonly #reassembly = new Reassembly();
   readonly #reader: ByteReader;
-  readonly #bufferBytes: number;
+  /** The largest window to offer, which the field of the header can tell. */
+  #bufferBytes: number;
   /** RCV.NXT. */
   #next = 0;
   /** RCV.NXT + RCV.WND: never taken back once told (RFC 9293 §3.8.6). */
@@ -52,6 +53,7 @@ export class ReceiveSide {
   begin(shift: number, segmentBytes: number): void {
     this.#next = 1;
     this.#shift = shift;
+    this.#bufferBytes = Math.min(this.#bufferBytes, 0xffff * 2 ** shift);
     this.#segmentBytes = segmentBytes;
     this.#edge = 1 + Math.min(this.#bufferBytes, 0xffff);
   }

@@ -84,6 +84,11 @@ export class SendSide {
     return this.#next;
   }
 
+  /** Written, and not sent even once. */
+  get unsentBytes(): number {
+    return Math.max(0, this.buffer.end - this.#next);
+  }
+
   get windowBytes(): number {
     return this.#windowBytes;
   }
@@ -181,11 +186,13 @@ export class SendSide {
       return;
     }
     const wasRecovering = this.#recovery.mode;
+    // Of a closed window every answer to a probe looks the same, and tells of no loss.
+    const windowIsSame = this.#windowBytes === formerWindowBytes && formerWindowBytes > 0;
     const began = this.#recovery.acknowledge({
       acknowledged: this.#acknowledged,
       sentEnd: this.#next,
       advancedBytes,
-      duplicate: advancedBytes === 0 && !ack.carriesData && this.#windowBytes === formerWindowBytes,
+      duplicate: advancedBytes === 0 && !ack.carriesData && windowIsSame,
       sack: ack.sack,
     });
     if (began) this.#congestion.lost(flightBytes);
@@ -194,15 +201,19 @@ export class SendSide {
     }
   }
 
-  /** Sends what may be sent now: first what was lost, then what is new. `optionBytes` are taken by options of this moment. */
-  flush(nowMs: number, optionBytes: number): void {
+  /**
+   * Sends what may be sent now: first what was lost, then what is new, until `turnBytes` have gone. `optionBytes` are taken by options of
+   * this moment. False: there may be more to send.
+   */
+  flush(nowMs: number, optionBytes: number, turnBytes = Infinity): boolean {
     const mostBytes = this.#segmentBytes - optionBytes;
     if (this.#next === this.#acknowledged && nowMs - this.#lastSentMs > this.rtt.rtoMs) {
       this.#congestion.restartAfterIdle();
     }
     this.#limitedByCongestion = false;
     let pipeBytes = this.#recovery.pipeBytes(this.#acknowledged, this.#next);
-    for (;;) {
+    const mostPipeBytes = pipeBytes + turnBytes;
+    while (pipeBytes < mostPipeBytes) {
       const roomBytes = this.#congestion.windowBytes - pipeBytes;
       const sentBytes =
         this.#sendLost(roomBytes, mostBytes, nowMs) ??
@@ -213,6 +224,7 @@ export class SendSide {
       this.#lastSentMs = nowMs;
     }
     this.#arm(nowMs);
+    return pipeBytes < mostPipeBytes;
   }
 
   /** The timer has expired: something is lost, or the window has been closed for long. */

@@ -178,11 +178,20 @@ export class TcpEngine implements HostedConnection {
   /** Sends what is due at the end of a turn: data, and what the peer should know. */
   flush(nowMs: number): void {
     if (this.#state === "closed") return;
-    if (maySend(this.#state)) this.#send.flush(nowMs, this.#output.gapOptionBytes);
+    if (maySend(this.#state)) this.#flushData(nowMs);
     const inHandshake = this.#state === "syn-sent" || this.#state === "syn-received";
     const owesWindow = mayReceive(this.#state) && this.#receive.owesWindow;
     if (!inHandshake && (this.#output.isAckDue || owesWindow)) this.#sendAck();
     this.#host.reschedule(this);
+  }
+
+  /** Sends data as far as there is room below, and no more at once than leaves others their turn. What is small always goes. */
+  #flushData(nowMs: number): void {
+    const { hasRoom } = this.#host;
+    const optionBytes = this.#output.gapOptionBytes;
+    if (hasRoom === undefined) this.#send.flush(nowMs, optionBytes);
+    else if (this.#send.unsentBytes > smallBytes && !hasRoom()) this.#host.awaitsRoom?.(this);
+    else if (!this.#send.flush(nowMs, optionBytes, turnBytes)) this.#host.changed(this);
   }
 
   /** Something is due (see {@link dueMs}). */
@@ -480,3 +489,7 @@ export class TcpEngine implements HostedConnection {
 }
 
 const nothing = new Uint8Array(0);
+/** What a connection sends in one turn before others have theirs. */
+const turnBytes = 128 * 1_024;
+/** Interactive traffic: as much as goes although there is no room, since so little of it takes none. */
+const smallBytes = 2 * 1_024;

@@ -42,6 +42,10 @@ export interface TcpHost {
   output(packet: Uint8Array, destination: Ipv4Address): void;
   /** {@link HostedConnection.flush} is to be called before this turn of the event loop ends. */
   changed(connection: HostedConnection): void;
+  /** Whether what takes the packets has room for more data; absent where it always has. */
+  readonly hasRoom?: (() => boolean) | undefined;
+  /** The connection holds data back until there is room; {@link changed} for it follows then. */
+  awaitsRoom?(connection: HostedConnection): void;
   /** {@link HostedConnection.dueMs} has changed. */
   reschedule(connection: HostedConnection): void;
   /** The connection has closed first, and only remembers (TIME-WAIT). */
