@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { duplexPair } from "@culvert/testkit";
-import { systemClock, type ByteStream } from "@culvert/runtime";
+import { systemClock } from "@culvert/runtime";
 import { silentLog } from "@culvert/telemetry";
 import { Bastion, type BastionOptions } from "./bastion.ts";
 

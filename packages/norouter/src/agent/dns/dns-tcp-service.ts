@@ -38,7 +38,9 @@ export class DnsTcpService {
   async #converse(stream: ByteStream, onQuestion: () => void): Promise<void> {
     const framer = new DnsFramer();
     try {
-      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      // Its own end would destroy the stream, with answers still in it.
+      const chunks = stream.iterator({ destroyOnReturn: false });
+      for await (const chunk of chunks as AsyncIterable<Uint8Array>) {
         for (const query of framer.push(chunk)) {
           onQuestion();
           const answer = await this.#answerer.answer(query);

@@ -6,7 +6,7 @@ import {
   type Socket,
 } from "node:net";
 import { onTestFinished } from "vitest";
-import { systemClock, type ByteStream } from "@culvert/runtime";
+import { systemClock } from "@culvert/runtime";
 import { osDial } from "../net/os-dial.ts";
 import { OsListener } from "../net/os-listener.ts";
 import { agentDefaults } from "../agent-defaults.ts";
