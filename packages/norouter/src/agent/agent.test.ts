@@ -139,7 +139,7 @@ describe("ports", () => {
     const [port, listen] = [await echo(), await closedPort()];
     const me = "127.0.77.105";
     const args = { ...common, me, loopback: {}, forwards: [forward(listen, port)] };
-    for (const _ of [1, 2]) {
+    for (let round = 0; round < 2; round += 1) {
       const agent = new AgentUnderTest();
       expect(await agent.configure({ ...args, nameServers: [] })).toHaveProperty("data");
       const open = connect(listen, me);
