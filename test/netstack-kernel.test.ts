@@ -30,6 +30,8 @@ interface Path {
   readonly link?: Omit<PacketLinkOptions, "clock" | "random">;
   /** Share of packets the kernel drops, those it sends and those it gets. */
   readonly kernelLoss?: number;
+  /** Settings of the kernel's TCP, by their names below net.ipv4. */
+  readonly settings?: Readonly<Record<string, number>>;
   /** MiB of each transfer: fewer where much is lost. */
   readonly mebibytes: number;
 }
@@ -38,6 +40,13 @@ const paths: readonly Path[] = [
   { name: "packets of 65,535 bytes", mtu: 65_535, mebibytes: 64 },
   { name: "packets of 1,500 bytes", mtu: 1_500, mebibytes: 32 },
   { name: "2 % of the packets dropped", mtu: 1_500, kernelLoss: 0.02, mebibytes: 8 },
+  {
+    name: "a kernel without SACK, timestamps and window scaling, 1 % dropped",
+    mtu: 1_500,
+    kernelLoss: 0.01,
+    settings: { tcp_sack: 0, tcp_timestamps: 0, tcp_window_scaling: 0 },
+    mebibytes: 4,
+  },
   {
     name: "packets lost, doubled, delayed and damaged",
     mtu: 1_500,
@@ -197,6 +206,28 @@ describe.skipIf(impossible)("the stack beside the kernel", () => {
     expect(refused).toContain("Connection refused");
   });
 
+  it("serves 300 requests, 100 connections at a time", async () => {
+    const { namespace, stack } = await useKernelBeside(path);
+    const body = randomBytes(20_000);
+    const server = createServer((_, answer) => {
+      answer.setHeader("connection", "close");
+      answer.end(body);
+    });
+    stack.listen({ port: 80 }, {}, (connection) => {
+      connection.on("error", () => undefined);
+      server.emit("connection", connection);
+    });
+    const folder = await useTempFolder();
+    await namespace.sh(
+      `curl -sSf --no-progress-meter -Z --parallel-max 100 -m 60 -o '${folder}/#1' 'http://${stackAddress}/[1-300]'`,
+    );
+    for (let file = 1; file <= 300; file += 1) {
+      expect(body.equals(await readFile(`${folder}/${file}`)), `request ${file}`).toBe(true);
+    }
+    expect(stack.stats().tcp.accepted).toBe(300);
+    await expectClosed(namespace, stack);
+  });
+
   it("waits for a program that stopped reading, and goes on with it", async () => {
     const { namespace, stack } = await useKernelBeside(path);
     const netcat = inside(namespace, ["nc", "-N", "-l", "-p", "9000"]);
@@ -266,6 +297,9 @@ async function useKernelBeside(
         `iptables -A ${chain} -m statistic --mode random --probability ${path.kernelLoss} -j DROP`,
       );
     }
+  }
+  for (const [name, value] of Object.entries(path.settings ?? {})) {
+    await namespace.sh(`echo ${value} > /proc/sys/net/ipv4/${name}`);
   }
   return { namespace, stack };
 }
