@@ -1,11 +1,20 @@
 import { millis } from "@culvert/runtime";
 import type { EgressLimits } from "./egress-queue.ts";
 
-/** Packets that may wait for a pipe whose reader is slow. */
+/**
+ * Packets that may wait for a pipe whose reader is slow. Bulk is held back long before; what comes nevertheless, such as what is sent
+ * again and much that is small, is dropped beyond.
+ */
 export const egressDefaults: EgressLimits = {
   maxBytes: 16 * 1024 * 1024,
-  maxPackets: 4_096,
+  maxPackets: 16_384,
 };
+
+/**
+ * With this much waiting, connections hold their data back: enough to keep the pipe busy until they are asked again, and little for
+ * others to wait behind.
+ */
+export const roomBytes = 512 * 1024;
 
 /** How the two ends of a link find each other: nothing outside of the pipe ever sees these (PROTOCOL.md §14). */
 export const norouterAddresses = {

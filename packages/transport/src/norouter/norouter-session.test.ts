@@ -21,6 +21,7 @@ import {
   testDeps,
   testSettings,
 } from "./norouter-pair.test-data.ts";
+import type { NorouterSession } from "./norouter-session.ts";
 import { acceptNorouter, dialNorouter } from "./open-norouter.ts";
 
 // The receive window, what a sender keeps until it is acknowledged, and the buffers of two Node streams.
@@ -134,6 +135,24 @@ describe("NorouterSession", () => {
     await pair.client.drain();
     await expect.poll(() => pair.client.stats().rttMs).toBeGreaterThan(0);
     expect(pair.client.stats().rttMs).toBeLessThan(1_000);
+  });
+
+  test("bulk on many streams is held back by the pipe, not dropped by it", async () => {
+    const pair = await memoryPair();
+    open.push(pair);
+    const link = new Link(pair.client, pair.server);
+    const payload = Buffer.alloc(1024 * 1024, 3);
+    await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const { near, far } = await link.open("client");
+        near.end(payload);
+        expect((await readPayload(far)).bytes).toBe(payload.length);
+      }),
+    );
+    const { droppedPackets, sentBytes } = (pair.client as NorouterSession).pipeStats();
+    expect(droppedPackets).toBe(0);
+    // Nothing of it went twice.
+    expect(sentBytes).toBeLessThan(41 * payload.length);
   });
 
   test("a goodbye is not held up by megabytes that nobody reads", async () => {

@@ -10,7 +10,7 @@ import type { Netstack, TcpConnection } from "@culvert/netstack";
 import type { Tunnel } from "../mproxy/tunnel-api.ts";
 import type { Session, SessionStats } from "../session.ts";
 import { norouterAddresses, streamOpenTimeout } from "./norouter-defaults.ts";
-import type { PacketPipe } from "./packet-pipe.ts";
+import type { PacketPipe, PacketPipeStats } from "./packet-pipe.ts";
 
 /** What a {@link NorouterSession} is made from; all of it is the session's from then on. */
 export interface NorouterSessionOptions {
@@ -114,6 +114,11 @@ export class NorouterSession implements Session {
       openStreams: this.#open.size,
       rttMs: control.stats().rttMs,
     };
+  }
+
+  /** What the pipe below counts. */
+  pipeStats(): PacketPipeStats {
+    return this.#options.pipe.stats();
   }
 
   #accept(stream: TcpConnection): void {

@@ -108,12 +108,14 @@ async function open(
   const lost = new LostPipe();
   const pipe = new PacketPipe(carrier, egressDefaults, {
     packet: (packet) => stack.receive(packet),
+    drained: () => stack.roomAgain(),
     closed: (reason) => lost.because(reason),
   });
   const stack: Netstack = new Netstack({
     clock,
     random,
     output: (packet) => pipe.send(packet),
+    hasRoom: () => pipe.hasRoom,
     addresses: [norouterAddresses[role]],
     limits: { connections: 2 * settings.maxStreams + mostClosing, timeWait: mostClosing },
     tcp: { receiveBufferBytes: settings.streamWindowBytes, timeWaitMs },

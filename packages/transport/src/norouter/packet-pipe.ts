@@ -4,11 +4,14 @@ import { carrierDefaults } from "../mproxy/carrier-defaults.ts";
 import type { Carrier } from "../mproxy/carrier.ts";
 import { FrameBatch } from "../mproxy/frame-batch.ts";
 import { EgressQueue, type EgressLimits } from "./egress-queue.ts";
+import { roomBytes } from "./norouter-defaults.ts";
 
 /** What a {@link PacketPipe} tells its owner. */
 export interface PacketPipeHandlers {
   /** A packet that arrived; it belongs to the owner. */
   packet(packet: Uint8Array): void;
+  /** There is room again, after {@link PacketPipe.hasRoom} has said no. */
+  drained?(): void;
   /** The last call, made once, whoever ended the pipe. */
   closed(reason: CloseReason): void;
 }
@@ -33,6 +36,7 @@ export class PacketPipe {
   readonly #batch = new FrameBatch();
   #scheduled = false;
   #full = false;
+  #wasAsked = false;
   #sentBytes = 0;
   #receivedBytes = 0;
   /** The carrier's first bytes, for when they turn out to be no frames. */
@@ -67,6 +71,13 @@ export class PacketPipe {
     });
   }
 
+  /** Whether little waits to be written; where not, `drained` will be called. */
+  get hasRoom(): boolean {
+    if (this.#queue.bytes < roomBytes) return true;
+    this.#wasAsked = true;
+    return false;
+  }
+
   /** Forgets what waits to be written. */
   clear(): void {
     this.#queue.clear();
@@ -91,6 +102,9 @@ export class PacketPipe {
 
   #flush(): void {
     while (!this.#full && this.#ending === undefined && this.#queue.packets > 0) this.#write();
+    if (!this.#wasAsked || this.#queue.bytes >= roomBytes / 2) return;
+    this.#wasAsked = false;
+    this.#handlers.drained?.();
   }
 
   #write(): void {
