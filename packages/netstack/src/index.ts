@@ -13,6 +13,7 @@ export {
 } from "./stack/netstack-stats.ts";
 export { type Acceptor, type ListenOptions, type TcpListener } from "./stack/tcp-listener.ts";
 export type { UnclaimedVerdict } from "./stack/tcp-stack.ts";
+export type { SendFigures } from "./tcp/send-side.ts";
 export type { TcpConnection, TcpConnectionStats } from "./tcp/tcp-connection.ts";
 export { defaultTcpSettings, type TcpSettings } from "./tcp/tcp-settings.ts";
 export type {

@@ -138,7 +138,7 @@ describe("the send side", () => {
     expect(sending.expire()).toMatchObject([{ position: 1 }]);
     // Slow start from one segment: the acknowledgement lets two go again.
     expect(sending.acknowledge(101)).toMatchObject([{ position: 101 }, { position: 201 }]);
-    expect(sending.side.retransmissions).toBe(4);
+    expect(sending.side.figures.retransmittedSegments).toBe(4);
   });
 
   test("sends FIN again as well", () => {
@@ -176,7 +176,7 @@ describe("the send side", () => {
     sending.write(1_000);
     for (let count = 0; count < 9; count += 1) sending.acknowledge(1, 100_000, true);
     for (let count = 0; count < 9; count += 1) sending.acknowledge(1, 100_000 + count + 1);
-    expect(sending.side.retransmissions).toBe(0);
+    expect(sending.side.figures.retransmittedSegments).toBe(0);
     const last = 100_009;
     expect([sending.acknowledge(1, last), sending.acknowledge(1, last)]).toEqual([[], []]);
     expect(sending.acknowledge(1, last)).toMatchObject([{ position: 1, bytes: 100 }]);

@@ -12,6 +12,16 @@ export interface SegmentWriter {
   sendData(position: number, parts: readonly Uint8Array[], fin: boolean, push: boolean): void;
 }
 
+/** What the sending of a connection has come to. */
+export interface SendFigures {
+  /** Written, and not yet acknowledged by the peer. */
+  readonly unacknowledgedBytes: number;
+  /** Segments sent more than once. */
+  readonly retransmittedSegments: number;
+  /** Smoothed; 0 before the first sample. */
+  readonly rttMs: number;
+}
+
 /** What the handshake agreed on, as the send side needs it. */
 export interface SendTerms {
   /** Our initial sequence number. */
@@ -113,9 +123,12 @@ export class SendSide {
     return Math.min(this.#timerAtMs, this.givesUpAtMs);
   }
 
-  /** Segments sent more than once. */
-  get retransmissions(): number {
-    return this.#retransmissions;
+  get figures(): SendFigures {
+    return {
+      unacknowledgedBytes: this.buffer.length,
+      retransmittedSegments: this.#retransmissions,
+      rttMs: this.rtt.smoothedMs,
+    };
   }
 
   /** Whether a writer may write more. */
@@ -130,11 +143,6 @@ export class SendSide {
 
   get isFinQueued(): boolean {
     return this.#finPosition !== undefined;
-  }
-
-  /** Whether FIN was sent, acknowledged or not. */
-  get isFinSent(): boolean {
-    return this.#finPosition !== undefined && this.#next > this.#finPosition;
   }
 
   /** SYN was sent: the only position before the first byte. */

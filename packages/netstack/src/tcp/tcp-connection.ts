@@ -2,17 +2,14 @@ import { Duplex } from "node:stream";
 import { millis, type Millis } from "@culvert/runtime";
 import type { Endpoint } from "../endpoint.ts";
 import { formatIpv4Address } from "../packet/index.ts";
+import type { SendFigures } from "./send-side.ts";
 import { TcpEngine } from "./tcp-engine.ts";
 import type { TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
 
 /** What one connection has done so far. */
-export interface TcpConnectionStats {
+export interface TcpConnectionStats extends SendFigures {
   readonly sentBytes: number;
   readonly receivedBytes: number;
-  /** Written, and not yet acknowledged by the peer. */
-  readonly unacknowledgedBytes: number;
-  readonly retransmittedSegments: number;
-  readonly rttMs: number;
 }
 
 /**
@@ -24,7 +21,8 @@ export interface TcpConnectionStats {
  * - A reset by the peer destroys it with TransportError `stream_reset`; a peer that acknowledges nothing for the user time-out, with
  *   `timeout`; the end of the stack, with `connection_closed`.
  * - What is written is copied at once. What is read is a view of the packet that brought it, which nobody else keeps.
- * - The window offered to the peer follows the reader: unread bytes are never more than the receive buffer.
+ * - The window offered to the peer follows the reader: unread bytes are never more than the receive buffer, and one
+ *   unit of the window (64 bytes).
  *
  * It never throws for want of an `error` listener: no peer may end the process.
  */
@@ -47,7 +45,11 @@ export class TcpConnection extends Duplex {
     onEstablished: (connection: TcpConnection) => void,
     onMade: (engine: TcpEngine) => void,
   ) {
-    super({ allowHalfOpen: true, readableHighWaterMark: readAheadBytes });
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: readAheadBytes,
+      writableHighWaterMark: writeAheadBytes,
+    });
     this.on("error", () => undefined);
     this.local = { address: formatIpv4Address(tuple.localAddress), port: tuple.localPort };
     this.remote = { address: formatIpv4Address(tuple.remoteAddress), port: tuple.remotePort };
@@ -157,3 +159,5 @@ export class TcpConnection extends Duplex {
 
 /** Bytes read ahead of a reader; the receive window bounds them, not this. */
 const readAheadBytes = 64 * 1_024;
+/** Bytes a writer may be ahead of the send buffer before it is told to wait. */
+const writeAheadBytes = 128 * 1_024;

@@ -6,7 +6,7 @@ import { ReceiveSide } from "./receive-side.ts";
 import { RttEstimator } from "./rtt-estimator.ts";
 import { SegmentOutput } from "./segment-output.ts";
 import { SynClock } from "./syn-clock.ts";
-import { SendSide } from "./send-side.ts";
+import { SendSide, type SendFigures } from "./send-side.ts";
 import { positionNear, synPosition, wireSequence } from "./sequence.ts";
 import { refusedByPeer, resetByPeer, timedOut, unreachablePeer } from "./tcp-faults.ts";
 import type { HostedConnection, TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
@@ -68,14 +68,9 @@ export class TcpEngine implements HostedConnection {
     return Math.min(this.#send.dueMs, stateMs, this.#keepAlive.dueMs);
   }
 
-  /** Figures for people: bytes written and not yet acknowledged among them. */
-  get figures(): { unacknowledgedBytes: number; retransmittedSegments: number; rttMs: number } {
-    const { buffer, retransmissions, rtt } = this.#send;
-    return {
-      unacknowledgedBytes: buffer.length,
-      retransmittedSegments: retransmissions,
-      rttMs: rtt.smoothedMs,
-    };
+  /** Figures for people. */
+  get figures(): SendFigures {
+    return this.#send.figures;
   }
 
   /** Whether a writer may write more. */
@@ -86,11 +81,12 @@ export class TcpEngine implements HostedConnection {
   /** Whether a SYN with these values may take the place of this connection, which is in TIME-WAIT (RFC 9293 §3.6.1, RFC 6191). */
   yieldsTo(syn: TcpSegment): boolean {
     if (this.#state !== "time-wait") return false;
-    if (syn.options.timestamps !== undefined && this.#timestamps.agreed) {
-      return this.#timestamps.isLater(syn.options.timestamps.value);
+    const { timestamps } = syn.options;
+    if (timestamps !== undefined && this.#timestamps.agreed) {
+      return this.#timestamps.isLater(timestamps.value);
     }
-    const position = positionNear(this.#output.peerInitial, syn.sequence, this.#receive.next);
-    return position > this.#receive.next;
+    const { next } = this.#receive;
+    return positionNear(this.#output.peerInitial, syn.sequence, next) > next;
   }
 
   /** Begins the handshake: sends SYN (RFC 9293 §3.10.1). */
@@ -442,9 +438,8 @@ export class TcpEngine implements HostedConnection {
   }
 
   #meetDeadline(): void {
-    const { state } = this;
-    if (state === "time-wait") this.#close();
-    else if (state === "fin-wait-2") this.abort();
+    if (this.#state === "time-wait") this.#close();
+    else if (this.#state === "fin-wait-2") this.abort();
     else this.#giveUp("the handshake took too long");
   }
 
@@ -458,8 +453,7 @@ export class TcpEngine implements HostedConnection {
   }
 
   #giveUp(text: string): void {
-    const { state } = this;
-    if (state !== "syn-sent") this.#output.sendReset(this.#send.next);
+    if (isKnownToPeer(this.#state)) this.#output.sendReset(this.#send.next);
     this.#fail(timedOut(text));
   }
 
