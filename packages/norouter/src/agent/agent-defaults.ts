@@ -14,6 +14,8 @@ export const agentDefaults = {
   handshakeTimeout: millis(10_000),
   /** For a client that was refused to take its answer. */
   lingerTimeout: millis(2_000),
+  /** For connections to be ended and files to be restored when the agent ends. */
+  closeTimeout: millis(5_000),
   /** For the last frames to be written when the agent ends. */
   flushTimeout: millis(1_000),
   /** A DNS connection may rest this long between two questions (RFC 7766 §6.2.3 asks for seconds). */

@@ -44,7 +44,7 @@ describe("what is no stream of frames ends it with 1", () => {
   });
 
   it.each([
-    ["2: length 0 and nothing more", "42000000", "within a NoRouter frame"],
+    ["2: length 0 and nothing more", "42000000", "length 0"],
     ["7: nothing at all", "", "end of input"],
     ["8: the end within a frame", "42000010 0002", "within a NoRouter frame"],
   ])("%s", async (_what, bytes, text) => {

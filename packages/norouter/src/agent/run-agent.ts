@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { errorText, WireError, withDeadline } from "@culvert/runtime";
+import { errorText, WireError, withDeadline, type Millis } from "@culvert/runtime";
 import { parseConfigureArgs } from "@culvert/wire";
 import { FrameWriter } from "../egress/frame-writer.ts";
 import { Agent } from "./agent.ts";
@@ -41,8 +41,8 @@ export async function runAgent(machine: AgentMachine, options: AgentOptions): Pr
   const { exitCode, reason } = await ended;
   // Nobody reads on, and what is still written is read by nobody.
   input.pause();
-  await agent.close();
-  await flush(output, machine);
+  await inTime(machine, agentDefaults.closeTimeout, () => agent.close());
+  await inTime(machine, agentDefaults.flushTimeout, () => flushed(output));
   log.info("norouter.agent.ended", { reason, exitCode, ...writer.stats() });
   return exitCode;
 }
@@ -74,13 +74,23 @@ function endOf(agent: Agent): string {
   }
 }
 
-/** Waits until what was written has left, as long as somebody takes it. */
-async function flush(output: Writable, { clock }: AgentMachine): Promise<void> {
-  if (!output.writable || output.writableLength === 0) return;
-  const limit = agentDefaults.flushTimeout;
-  const written = (): Promise<void> =>
-    new Promise((resolve) => {
-      output.write(new Uint8Array(0), () => resolve());
-    });
-  await withDeadline({ clock, limit, what: "flush" }, written).catch(() => undefined);
+/** Resolves when what was written has left. */
+function flushed(output: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (!output.writable || output.writableLength === 0) resolve();
+    else output.write(new Uint8Array(0), () => resolve());
+  });
+}
+
+/** The end waits for nothing longer than it has to. */
+async function inTime(
+  { clock, log }: AgentMachine,
+  limit: Millis,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await withDeadline({ clock, limit, what: "the end of the agent" }, work);
+  } catch (error) {
+    log.warn("exit.fault", { reason: errorText(error) });
+  }
 }

@@ -45,7 +45,8 @@ export class DnsTcpService {
           onQuestion();
           const answer = await this.#answerer.answer(query);
           if (stream.destroyed) return;
-          if (answer !== undefined) stream.write(framedDns(answer));
+          // Who does not read is asked nothing more from; the time for it runs out.
+          if (answer !== undefined && !stream.write(framedDns(answer))) await drained(stream);
         }
       }
       stream.end();
@@ -53,4 +54,16 @@ export class DnsTcpService {
       stream.destroy();
     }
   }
+}
+
+/** Resolves when a stream takes more, or never will. */
+function drained(stream: ByteStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done).off("close", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done);
+    if (stream.destroyed) done();
+  });
 }

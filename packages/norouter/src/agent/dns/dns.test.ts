@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { systemClock, systemRandom, WireError } from "@culvert/runtime";
 import { silentLog } from "@culvert/telemetry";
-import { duplexPair } from "@culvert/testkit";
+import { duplexPair, waitUntil } from "@culvert/testkit";
 import { osDial } from "../net/os-dial.ts";
 import { agentDefaults } from "../agent-defaults.ts";
 import { askUpstream } from "./ask-upstream.ts";
@@ -368,4 +368,25 @@ describe("asking the DNS of another host", () => {
     const { deps } = await asking(answer ?? ((bytes) => bytes));
     await expect(meshQuery(deps, host, "a.corp.example")).rejects.toMatchObject({ code });
   });
+});
+
+it("who asks and does not read is answered only as far as its buffer goes", async () => {
+  let asked = 0;
+  const { answerer } = answererOf((bytes) => {
+    asked += 1;
+    return Promise.resolve(answerTo(bytes, Array<string>(60).fill("10.0.0.1")));
+  });
+  const [client, stream] = duplexPair();
+  new DnsTcpService(answerer, systemClock).serve(stream);
+  const questions = Array.from({ length: 2_000 }, (_, id) =>
+    framedDns(query("x.example", "A", id)),
+  );
+  client.end(Buffer.concat(questions));
+  await waitUntil(() => stream.writableNeedDrain, { what: "a full buffer" });
+  expect(asked).toBeLessThan(500);
+  let answers = 0;
+  const framer = new DnsFramer();
+  for await (const chunk of client as AsyncIterable<Uint8Array>)
+    answers += framer.push(chunk).length;
+  expect(answers).toBe(2_000);
 });

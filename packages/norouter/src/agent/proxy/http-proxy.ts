@@ -37,13 +37,13 @@ export class HttpProxy {
     this.#http = createServer({ keepAliveTimeout: idleMs, requestTimeout: 0 });
     this.#http.timeout = silenceMs;
     const forward = (req: IncomingMessage, res: ServerResponse): void =>
-      void this.#forward(req, res);
+      this.#during(this.#forward(req, res), req.socket);
     this.#http.on("request", forward).on("checkContinue", forward);
     this.#http.on("connect", (req: IncomingMessage, client: Duplex, head: Buffer) => {
-      void this.#connect(req, awake(client), head);
+      this.#during(this.#connect(req, awake(client), head), client);
     });
     this.#http.on("upgrade", (req: IncomingMessage, client: Duplex, head: Buffer) => {
-      void this.#upgrade(req, awake(client), head);
+      this.#during(this.#upgrade(req, awake(client), head), client);
     });
     this.#http.on("clientError", (_error: Error, client: Duplex) => {
       if (client.writable) answerAndClose(client, answers.badRequest, this.#clock);
@@ -59,6 +59,14 @@ export class HttpProxy {
     socket.once("close", began);
     this.#heads.set(socket, began);
     this.#http.emit("connection", socket);
+  }
+
+  /** Whatever a request brings about ends its own connection and nothing else. */
+  #during(work: Promise<void>, client: Duplex): void {
+    work.catch((error: unknown) => {
+      this.#log.warn("entrance.fault", { entrance: "http", reason: errorText(error) });
+      client.destroy();
+    });
   }
 
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
