@@ -37,7 +37,7 @@ type State =
   | { readonly kind: "closed" };
 
 /**
- * One agent: what its manager's frames do (NOROUTER.md §4). It is configured once; a configure that fails leaves nothing behind and may
+ * One agent: what its manager's frames do (NOROUTER.md §2, §3). It is configured once; a configure that fails leaves nothing behind and may
  * be tried again.
  */
 export class Agent {

@@ -40,7 +40,7 @@ export interface BastionDeps {
   readonly join: (accepted: ByteStream, host: string, port: number) => Promise<void>;
 }
 
-/** Connects others to what lies behind this host: decides which, and counts them (NOROUTER.md §6). */
+/** Connects others to what lies behind this host: decides which, and counts them. */
 export class Bastion {
   readonly #deps: BastionDeps;
   readonly #log: Log;

@@ -17,7 +17,7 @@ export interface ResolverDeps {
   readonly suggest: (suggestion: RouteSuggestion) => void;
 }
 
-/** Tells the proxies which hosts lie in the virtual network, and where (NOROUTER.md §7). */
+/** Tells the proxies which hosts lie in the virtual network, and where, learning routes on the way (NOROUTER.md §4). */
 export class Resolver {
   readonly #deps: ResolverDeps;
   readonly #names: ReadonlyMap<string, string>;
