@@ -202,6 +202,36 @@ describe("bytes between two stacks on a bad network", () => {
     expect(accepted.stats().unacknowledgedBytes).toBe(0);
   });
 
+  test.each([
+    ["fill a link that loses nothing", { loss: 0, bytesPerMs: 12_500 }, 0.75],
+    [
+      "use half of a link that loses one packet in a thousand",
+      { loss: 0.001, bytesPerMs: 12_500 },
+      0.45,
+    ],
+    // Ten segments in flight bear a loss in a hundred for a quarter of so short and slow a link, at the least.
+    ["use a slow link that loses one in a hundred", { loss: 0.01, bytesPerMs: 1_250 }, 0.25],
+  ])("%s", async (_, conditions, leastShare) => {
+    const { bytesPerMs } = conditions;
+    const world = new BadNetwork({
+      seed: 5,
+      latencyMs: 25,
+      maxInFlight: 10_000,
+      ...conditions,
+    });
+    const [opened, accepted] = (await world.connect()) ?? [];
+    if (opened === undefined || accepted === undefined) throw new Error("not connected");
+    const bytes = bytesPerMs * 1_600;
+    const startMs = world.clock.now();
+    const own = { clock: world.clock, chunkBytes: 65_536, digestMs: 0 };
+    converse(opened, { ...own, seed: 1, bytes, endsLast: false }, 2);
+    const reader = converse(accepted, { ...own, seed: 2, bytes: 0, endsLast: true }, 1);
+    expect(await world.until(() => reader.ended, 60_000, 20)).toBe(true);
+    expect(reader).toMatchObject({ received: bytes, wrongAt: undefined });
+    const share = bytes / (world.clock.now() - startMs) / bytesPerMs;
+    expect(share).toBeGreaterThan(leastShare);
+  });
+
   test("flow between two that call each other at once", async () => {
     const world = new BadNetwork({ seed: 11 });
     const nearEnd = { address: nearAddress, port: 4_000 };
