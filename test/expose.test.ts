@@ -239,6 +239,43 @@ it("TLS that the relay passes on is ended by the command with a certificate, and
   await expose.line(/ssh connection of 127\.0\.0\.1/);
 });
 
+it("ssh inside TLS that the relay ends goes where the command says, and nowhere else", async () => {
+  const { trial } = await usePublicTrial();
+  const heard: Buffer[] = [];
+  const site = createTcpServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk: Buffer) => {
+      heard.push(chunk);
+      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsite");
+    });
+  });
+  site.listen(0, "127.0.0.1");
+  await once(site, "listening");
+  onTestFinished(() => void site.close());
+  const { port } = site.address() as AddressInfo;
+  const sshPort = await freePort();
+  const ssh = await useSshServer(sshPort);
+  const way = `openssl s_client -quiet -verify_quiet -connect 127.0.0.1:${trial.webPort} -servername ${name}`;
+  const command = [
+    ...[...ssh.options, "-o", `ProxyCommand=${way}`],
+    ...[`${ssh.user}@${name}`, "echo", "through", "TLS"],
+  ];
+  const without = new Expose(trial, [String(port), "--name", name]);
+  await without.line(/leads to/);
+  expect((await run("ssh", command)).code).toBe(255);
+  expect(heard).toEqual([]);
+  await without.child.end("SIGINT");
+
+  const expose = new Expose(trial, [
+    ...[String(port), "--name", name, "--ssh", `127.0.0.1:${sshPort}`],
+  ]);
+  await expose.line(/leads to/);
+  const result = await run("ssh", command);
+  expect(result.stdout, result.stderr).toBe("through TLS\n");
+  await expose.line(/ssh connection of 127\.0\.0\.1/);
+  expect((await visit(trial, "/")).text).toBe("site");
+});
+
 it("TLS is handed on unread where the service ends it", async () => {
   const { trial } = await usePublicTrial([{ server: "lan-box", names: [name], tls: "pass" }]);
   const heard: Buffer[] = [];

@@ -142,6 +142,10 @@ export class PublicDesk {
         progress,
       );
     }
+    if (first === "ssh" && offer.service === "http") {
+      // A web server would take it for a request, and what follows for another that nobody has looked at.
+      throw refused(`ssh for ${quoteText(offer.name)}, whose rule says not where it goes`);
+    }
     if (first === "http" && hasTls && rule.forwardedFor) {
       return this.#forward(visit, plain, progress);
     }

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TransportError, WireError, type Clock, type Millis } from "@culvert/runtime";
 import {
   ClientHelloReader,
@@ -76,6 +77,41 @@ export function readFirstBytes(socket: Socket, options: FirstBytesOptions): Prom
   });
 }
 
+/**
+ * Whether what a client says first, inside TLS that was ended here, is ssh (RFC 4253 §4.2), which speaks at once. Every byte is put
+ * back, and the stream is left paused. False as well where nothing came in time, or ever. Never rejects.
+ */
+export function beginsWithSsh(
+  stream: Duplex,
+  { clock, deadline }: Pick<FirstBytesOptions, "clock" | "deadline">,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const stop = (isSsh: boolean): void => {
+      timer.cancel();
+      stream.off("data", onData);
+      stream.off("end", onGone);
+      stream.off("close", onGone);
+      stream.pause();
+      if (chunks.length > 0 && !stream.destroyed) stream.unshift(Buffer.concat(chunks));
+      resolve(isSsh);
+    };
+    const onGone = (): void => stop(false);
+    const onData = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      const begun = Buffer.concat(chunks).subarray(0, sshBanner.length).toString("latin1");
+      if (begun === sshBanner) stop(true);
+      else if (!sshBanner.startsWith(begun)) stop(false);
+    };
+    const timer = clock.setTimer(deadline, onGone);
+    stream.on("data", onData);
+    stream.once("end", onGone);
+    stream.once("close", onGone);
+    if (stream.destroyed || stream.readableEnded) onGone();
+    else stream.resume();
+  });
+}
+
 function helloReader(maxBytes: number): (chunk: Buffer) => FirstBytes | undefined {
   const reader = new ClientHelloReader({ maxBytes });
   return (chunk) => {
@@ -93,3 +129,4 @@ function headReader(maxBytes: number): (chunk: Buffer) => FirstBytes | undefined
 }
 
 const tlsRecord = 22;
+const sshBanner = "SSH-2.0-";

@@ -10,7 +10,7 @@ import {
 import type { ClientHello } from "@culvert/wire";
 import type { CertificateStore } from "./certificate-store.ts";
 import { deviceFailure, type DeviceStreams } from "./device-streams.ts";
-import { readFirstBytes } from "./first-bytes.ts";
+import { beginsWithSsh, readFirstBytes } from "./first-bytes.ts";
 import type { ErrorStatus } from "./error-page.ts";
 import { rawErrorPage, type HttpFront } from "./http-front.ts";
 import { lingeringEnd } from "./lingering-end.ts";
@@ -114,26 +114,53 @@ export class PublicRouter {
   #onSecure(client: PublicClient, socket: TLSSocket): void {
     this.#settled.get(client)?.();
     if (socket.alpnProtocol === "h2") this.#deps.front.http2(socket, client);
+    else if (socket.alpnProtocol === false) void this.#afterTls(client, socket);
     else this.#deps.front.http1(socket, client);
   }
 
-  /** Joins the client's bytes to a device's stream, unread. */
+  /** Who has named no protocol may speak ssh, as through `openssl s_client`; its server knows where that goes. */
+  async #afterTls(client: PublicClient, socket: TLSSocket): Promise<void> {
+    const { clock, limits, names, front } = this.#deps;
+    const { serverName } = client;
+    const route = serverName === undefined ? undefined : client.route(names, serverName);
+    const isSite = serverName !== undefined && route !== undefined && !names.isOwn(serverName);
+    if (!isSite || !(await beginsWithSsh(socket, { clock, deadline: limits.headDeadline }))) {
+      front.http1(socket, client);
+    } else if (route.device.connected) {
+      this.#pass(
+        client,
+        route.device,
+        client.connection("http", serverName),
+        route.pattern,
+        socket,
+      );
+    } else {
+      this.#deps.door.refuse(client, "device_away", `${route.device.name} is not connected`);
+      socket.destroy();
+    }
+  }
+
+  /** Joins the client's bytes, or what was decrypted of them, to a device's stream, unread. */
   #pass(
     client: PublicClient,
     device: PublicDevice,
     connection: PublicConnection,
     site: string,
+    plain?: TLSSocket,
   ): void {
     const { door, streams } = this.#deps;
     streams.open(device, connection, client.signal).then(
       (stream) => {
         door.reached(client, connection.name, device, site);
-        void splice(tcpByteStream(client.socket), stream);
+        void splice(plain ?? tcpByteStream(client.socket), stream);
       },
       (error: unknown) => {
         if (client.signal.aborted) return;
         const { reason } = deviceFailure(error);
-        if (connection.service === "https") {
+        if (plain !== undefined) {
+          door.refuse(client, "device_failed", reason);
+          plain.destroy();
+        } else if (connection.service === "https") {
           this.#refuseTls(client, TlsAlert.internalError, "device_failed", reason);
         } else {
           door.refuse(client, "device_failed", reason);
