@@ -136,6 +136,38 @@ describe("a server that the relay starts by a link", () => {
   });
 });
 
+describe("a client with links", () => {
+  it("reaches its servers without a relay", async () => {
+    const trial = await useLinkTrial();
+    let peers: { id: string }[] = [];
+    await trial.edit("relay", (config) => {
+      peers = config["peers"] as { id: string }[];
+    });
+    const [box, laptop] = peers;
+    await trial.edit("server", (config) => {
+      config["relay"] = { id: laptop!.id };
+    });
+    await trial.edit("client", (config) => {
+      delete config["relay"];
+      delete config["transports"];
+      config["links"] = [{ name: "lan-box", id: box!.id, command: agent }];
+    });
+    const client = await trial.startOne("client");
+    await waitUntil("an echo", () => echoOnce(trial.listenPort).then(() => true), {
+      withinMs: 15_000,
+    });
+    const socket = await connectTcp(trial.listenPort);
+    const [sent, got] = await Promise.all([sendRandom(socket, 10 * mebibyte), digest(socket)]);
+    expect(got).toEqual(sent);
+    const shown = await culvert(["status", "--config", trial.configFile("client")]);
+    expect(shown.stdout).toMatch(/lan-box +│ up /);
+    expect(shown.stdout).toContain("attached as laptop");
+    const pid = client.named("command.started")[0]?.["pid"] as number;
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+    await waitUntil("the end of the server", () => !isAlive(pid));
+  });
+});
+
 describe("a link that leads nowhere says why, and harms nobody", () => {
   it.each([
     {

@@ -10,7 +10,11 @@ import {
   type RelayTarget,
 } from "./dialing-schema.ts";
 import type { ForwardConfig } from "./forward-kinds.ts";
-import { load, type Sources } from "./load.ts";
+import type { ClientLinkConfig } from "./link-kinds.ts";
+import { load, type Sources, type SoundValues } from "./load.ts";
+import type { Place } from "./place.ts";
+import type { Problems } from "./problems.ts";
+import { peerIdKind } from "./scalar-kinds.ts";
 import type { Secret } from "./secret.ts";
 import {
   checkTransports,
@@ -34,9 +38,12 @@ export interface ClientConfig {
   readonly file: string;
   readonly name: string;
   readonly identity: { readonly keyFile: string };
-  readonly relay: RelayTarget;
+  /** Undefined where there are links, and the client is its own relay. */
+  readonly relay: RelayTarget | undefined;
   /** What may carry the session; not empty. */
   readonly transports: readonly TransportName[];
+  /** Servers that the client goes to itself. */
+  readonly links: readonly ClientLinkConfig[];
   readonly forwards: readonly ForwardConfig[];
   readonly socks: ProxyConfig | undefined;
   readonly httpProxy: ProxyConfig | undefined;
@@ -63,11 +70,8 @@ export function loadClientConfig(sources: Sources): ClientConfig {
     "client",
     clientSchema(sources.file),
     sources,
-    (
-      { forwards = [], socks, httpProxy, admin, quic, wss, reconnect, transports, relay },
-      root,
-      problems,
-    ) => {
+    (values, root, problems) => {
+      const { forwards = [], socks, httpProxy, admin, quic, wss, reconnect, transports } = values;
       checkListeners([
         ...(problems.touch("forwards") ? [] : forwards).map(({ listen }, index) => ({
           address: listen,
@@ -81,20 +85,52 @@ export function loadClientConfig(sources: Sources): ClientConfig {
       checkWss(wss, root.key("wss"));
       checkReconnect(reconnect, root.key("reconnect"));
       checkTransports(transports, root.key("transports"));
-      checkRelayAddress(transports, relay.address, root, problems);
+      checkRelayOrLinks(values, root, problems);
     },
   );
+  const { id } = values.relay;
   return Object.freeze({
     ...values,
     role: "client",
     file,
-    relay: relayTarget(values.relay),
+    relay: id === undefined ? undefined : relayTarget({ ...values.relay, id }),
     quic: quicConfig(values.quic),
     wss: wssSettings(values.wss, values.quic),
     socks: proxy(values.socks),
     httpProxy: proxy(values.httpProxy),
     effective,
   });
+}
+
+/** A client has a relay, or links and is its own. */
+function checkRelayOrLinks(
+  { relay, transports, links = [] }: SoundValues<ReturnType<typeof clientSchema>>,
+  root: Place,
+  problems: Problems,
+): void {
+  if (problems.touch("links")) return;
+  const place = root.key("relay");
+  if (links.length === 0) {
+    checkRelayAddress(transports, relay.address, root, problems);
+    if (relay.id === undefined && !problems.list.some(({ path }) => isRelayId(path))) {
+      place.key("id").note(`is required: ${peerIdKind.expected}`);
+    }
+    return;
+  }
+  if (relay.id !== undefined || relay.address !== undefined) {
+    place.note("expected none, since there are links and the client is its own relay, found one");
+  }
+  for (const [index, { name, id }] of links.entries()) {
+    const at = root.key("links").entry(index);
+    const sameName = links.findIndex((link) => link.name === name);
+    const sameId = links.findIndex((link) => link.id === id);
+    if (sameName < index) at.key("name").note(`${name} is the name of links[${sameName}] too`);
+    if (sameId < index) at.key("id").note(`${id} is the id of links[${sameId}] too`);
+  }
+}
+
+function isRelayId(path: string): boolean {
+  return path === "relay" || path === "relay.id";
 }
 
 function proxy(values: {

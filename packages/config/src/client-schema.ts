@@ -5,6 +5,7 @@ import { configDefaults } from "./defaults.ts";
 import { dialingSchema } from "./dialing-schema.ts";
 import { forwardKind, nameKind, userNameKind } from "./forward-kinds.ts";
 import { optional, required, withDefault } from "./kind.ts";
+import { clientLinkKind } from "./link-kinds.ts";
 import { orOff, secretKind } from "./scalar-kinds.ts";
 import { clientTransports } from "./transport-schema.ts";
 
@@ -19,6 +20,11 @@ export function clientSchema(file: string) {
       listOf(forwardKind, 1_000),
       "[]",
       "Local TCP listeners and where their connections go.",
+    ),
+    links: withDefault(
+      listOf(clientLinkKind, 1_000),
+      "[]",
+      "Servers that the client goes to itself, without a relay: name, id, and command, whose standard input and output lead to culvert agent --stdio there, for which this client is the relay.",
     ),
     socks: proxySchema(
       "a SOCKS5 proxy (CONNECT) whose host names are servers, such as lan-box or lan-box.culvert",

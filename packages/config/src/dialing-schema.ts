@@ -3,7 +3,7 @@ import type { Millis } from "@culvert/runtime";
 import { dialKind, type HostPort } from "./address-kinds.ts";
 import { anyDuration, waitDuration } from "./common-schema.ts";
 import { configDefaults } from "./defaults.ts";
-import { optional, required, withDefault } from "./kind.ts";
+import { optional, withDefault } from "./kind.ts";
 import { proxyChoiceKind, type ProxyChoice } from "./proxy-kind.ts";
 import { booleanKind, pathKind, peerIdKind } from "./scalar-kinds.ts";
 import type { Place } from "./place.ts";
@@ -35,8 +35,11 @@ export interface ReconnectConfig {
 export function dialingSchema() {
   return {
     relay: {
-      address: optional(dialKind, `${addressDoc} Required unless transports is norouter.`),
-      id: required(peerIdKind, idDoc),
+      address: optional(
+        dialKind,
+        `${addressDoc} Required unless transports is norouter, or there are links.`,
+      ),
+      id: optional(peerIdKind, `${idDoc} Required unless there are links.`),
       ...relayByWebSocketSchema(),
     },
     ...linkSchema(),

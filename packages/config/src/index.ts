@@ -9,7 +9,7 @@ export type { ReconnectConfig, RelayTarget } from "./dialing-schema.ts";
 export type { ExposeConfig, ExposeTarget, TelebitRelayAddress } from "./expose-kinds.ts";
 export { readHttpProxy, type HttpProxyAddress, type ProxyChoice } from "./proxy-kind.ts";
 export type { ForwardConfig, ServerTarget, ServiceTarget } from "./forward-kinds.ts";
-export type { Command, LinkConfig } from "./link-kinds.ts";
+export type { ClientLinkConfig, Command, LinkConfig } from "./link-kinds.ts";
 export { loadConfig, type DaemonConfig } from "./load-config.ts";
 export type { Flag, Sources } from "./load.ts";
 export type { Problem } from "./problems.ts";

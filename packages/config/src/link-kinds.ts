@@ -1,9 +1,11 @@
+import type { PeerId } from "@culvert/identity";
 import { errorText } from "@culvert/runtime";
 import { split } from "shlex";
 import { entryOf } from "./collection-kinds.ts";
 import { nameKind } from "./forward-kinds.ts";
 import type { Kind } from "./kind.ts";
 import type { Place } from "./place.ts";
+import { peerIdKind } from "./scalar-kinds.ts";
 
 /** A program and its arguments; no shell reads them. */
 export type Command = readonly [string, ...string[]];
@@ -13,6 +15,11 @@ export interface LinkConfig {
   /** The peer's name among the relay's peers. */
   readonly name: string;
   readonly command: Command;
+}
+
+/** A link of a client, which has no list of peers: with the peer's id. */
+export interface ClientLinkConfig extends LinkConfig {
+  readonly id: PeerId;
 }
 
 /** A command as one text with a shell's quotes, or as a list of words. */
@@ -30,6 +37,13 @@ export const commandKind: Kind<Command> = {
 /** An entry of `links`. */
 export const linkKind: Kind<LinkConfig> = entryOf<LinkConfig>({
   name: nameKind,
+  command: commandKind,
+});
+
+/** An entry of a client's `links`. */
+export const clientLinkKind: Kind<ClientLinkConfig> = entryOf<ClientLinkConfig>({
+  name: nameKind,
+  id: peerIdKind,
   command: commandKind,
 });
 

@@ -83,7 +83,9 @@ function largest(items: readonly MemoryItem[]): MemoryItem {
 
 /** Whether sessions may go over the standard input and output of a process. */
 function hasLinks(config: DaemonConfig): boolean {
-  return config.role === "relay" ? config.links.length > 0 : config.transports.includes("norouter");
+  const links = config.role === "server" ? [] : config.links;
+  const isAtTheEnd = config.role !== "relay" && config.transports.includes("norouter");
+  return links.length > 0 || isAtTheEnd;
 }
 
 function connectionBuffers(config: DaemonConfig, { connections }: SessionCounts): MemoryItem {

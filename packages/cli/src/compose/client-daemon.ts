@@ -10,17 +10,23 @@ import {
 import type { ClientConfig } from "@culvert/config";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { buildLink, linkReasons } from "./dialing.ts";
+import { ownRelay } from "./own-relay.ts";
 
 /** Puts together P2. */
 export function buildClient(config: ClientConfig, context: DaemonContext): Daemon {
   const { clock, random, log, registry } = context;
   let announce: (text: string) => void;
   const ready = new Promise<string>((resolve) => (announce = resolve));
-  const link = buildLink(config, context, {
-    services: [],
-    transient: false,
-    onAttached: () => announce(`client ${proxy.addresses.join(" ") || config.name}`),
-  });
+  const own = ownRelay(config, context);
+  const link = buildLink(
+    config,
+    own === undefined ? context : { ...context, givenSession: own.session },
+    {
+      services: [],
+      transient: false,
+      onAttached: () => announce(`client ${proxy.addresses.join(" ") || config.name}`),
+    },
+  );
   const proxy: ClientProxy = new ClientProxy(
     {
       clock,
@@ -34,11 +40,29 @@ export function buildClient(config: ClientConfig, context: DaemonContext): Daemo
   );
   return {
     ready,
-    start: () => proxy.start(),
-    notReady: () => linkReasons(proxy.status().link),
-    status: () => ({ ...proxy.status(), name: config.name }),
+    async start() {
+      await own?.start();
+      await proxy.start();
+    },
+    notReady: () => [
+      ...linkReasons(proxy.status().link),
+      ...(own?.links() ?? [])
+        .filter(({ state }) => state !== "up")
+        .map(
+          ({ name, lastError }) =>
+            `link ${name} is down${lastError === undefined ? "" : `: ${lastError}`}`,
+        ),
+    ],
+    status: () => ({
+      ...proxy.status(),
+      name: config.name,
+      ...(own === undefined ? {} : { links: own.links() }),
+    }),
     drain: () => proxy.drain(),
-    close: () => proxy.close(),
+    async close() {
+      await proxy.close();
+      await own?.close();
+    },
   };
 }
 

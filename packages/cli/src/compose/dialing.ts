@@ -1,5 +1,5 @@
-import { formatHostPort } from "@culvert/config";
-import { TransportError } from "@culvert/runtime";
+import { formatHostPort, type ClientConfig, type ServerConfig } from "@culvert/config";
+import { ConfigError, TransportError } from "@culvert/runtime";
 import {
   dialTimeoutDefault,
   LinkMetrics,
@@ -33,18 +33,24 @@ export interface LinkParts {
 }
 
 /** Makes the link to the relay of a client or server. */
-export function buildLink(config: Dialing, context: DaemonContext, parts: LinkParts): RelayLink {
+export function buildLink(
+  config: ClientConfig | ServerConfig,
+  context: DaemonContext,
+  parts: LinkParts,
+): RelayLink {
   const { clock, random, log, registry } = context;
   const { role, relay, reconnect } = config;
   const { givenSession } = context;
-  const plan: DialPlan = givenSession ?? planDials(relayTransports(config, context), clock);
+  const plan: DialPlan =
+    givenSession ?? planDials(relayTransports(dialingOf(config), context), clock);
   const { better } = plan;
   const observer = linkObserver({
     clock,
     log,
     metrics: new LinkMetrics(registry),
     role,
-    relay: relay.address === undefined ? relay.id : formatHostPort(relay.address),
+    relay:
+      relay?.address === undefined ? (givenSession?.from ?? "") : formatHostPort(relay.address),
   });
   return new RelayLink(
     {
@@ -87,6 +93,16 @@ export function buildLink(config: Dialing, context: DaemonContext, parts: LinkPa
       dialTimeout: dialTimeoutDefault,
       tipDeadline: tipDefaults.tipDeadline,
     },
+  );
+}
+
+/** @throws ConfigError where there is no relay to dial. */
+function dialingOf(config: ClientConfig | ServerConfig): Dialing {
+  const { relay } = config;
+  if (relay !== undefined) return { ...config, relay };
+  throw new ConfigError(
+    "bad_usage",
+    "a client with links is its own relay, for as long as culvert client runs: there is none to dial",
   );
 }
 

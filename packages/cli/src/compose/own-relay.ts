@@ -1,0 +1,94 @@
+import { dirname } from "node:path";
+import type { ClientConfig } from "@culvert/config";
+import { createMemoryNetwork } from "@culvert/quic";
+import { Relay, relayLimitDefaults, RelayMetrics } from "@culvert/relay";
+import { TransportError } from "@culvert/runtime";
+import {
+  CommandLinkMetrics,
+  commandLinkObserver,
+  CommandLinks,
+  QuicSession,
+  type CommandLinkStatus,
+  type SessionListener,
+} from "@culvert/transport";
+import type { DaemonContext, GivenSession } from "../daemon/daemon.ts";
+import { software } from "../version.ts";
+import { childEnvironment } from "./child-environment.ts";
+
+/** The relay inside a client that has links: nobody but itself and the servers it goes to can reach it. */
+export interface OwnRelay {
+  /** How the client attaches to it. */
+  readonly session: GivenSession;
+  start(): Promise<void>;
+  links(): readonly CommandLinkStatus[];
+  close(): Promise<void>;
+}
+
+/** Puts together the relay of a client with links; undefined where it has none. */
+export function ownRelay(config: ClientConfig, context: DaemonContext): OwnRelay | undefined {
+  const { links, name, wss, quic, drain } = config;
+  if (links.length === 0) return undefined;
+  const { clock, random, log, registry, identity } = context;
+  const engine = createMemoryNetwork({ clock }).createEngine();
+  const { settings } = quic;
+  const commands = new CommandLinks(
+    {
+      clock,
+      random,
+      identity,
+      settings: wss,
+      folder: dirname(config.file),
+      env: childEnvironment(process.env),
+      observer: commandLinkObserver({ clock, log, metrics: new CommandLinkMetrics(registry) }),
+    },
+    links.map(({ name: peer, command, id }) => ({ name: peer, command, peer: id })),
+  );
+  let listener: SessionListener | undefined;
+  const listen = async (): Promise<readonly SessionListener[]> => {
+    const address = { host: "127.0.0.1", port: 0 };
+    const bound = await engine.listen({ address, identity, settings });
+    listener = {
+      description: "this process",
+      address: bound.address,
+      transport: "memory",
+      sessions: sessionsOf(bound.connections),
+      stats: () => bound.stats(),
+      close: () => bound.close(),
+    };
+    return [listener];
+  };
+  const relay = new Relay(
+    { clock, log, random, metrics: new RelayMetrics(registry), listen, links: commands },
+    {
+      peers: [
+        { name, id: identity.peerId, role: "client" },
+        ...links.map((link) => ({ name: link.name, id: link.id, role: "server" as const })),
+      ],
+      grants: [{ client: name, server: "*", services: ["*"] }],
+      limits: relayLimitDefaults,
+      drainTimeout: drain,
+      software: software(),
+    },
+  );
+  return {
+    start: () => relay.start(),
+    links: () => commands.status(),
+    close: () => relay.close(),
+    session: {
+      from: "this process",
+      over: new Promise(() => undefined),
+      async dial() {
+        if (listener === undefined) throw new TransportError("no_session", "not started yet");
+        const expectedPeer = identity.peerId;
+        const { address } = listener;
+        return new QuicSession(await engine.dial({ address, identity, expectedPeer, settings }));
+      },
+    },
+  };
+}
+
+async function* sessionsOf<C extends ConstructorParameters<typeof QuicSession>[0]>(
+  connections: AsyncIterable<C>,
+): AsyncIterable<QuicSession> {
+  for await (const connection of connections) yield new QuicSession(connection);
+}
