@@ -123,6 +123,7 @@ describe("a manager", () => {
     expect(Object.values(dropped).every((count) => count === 0)).toBe(true);
     expect(await metric("culvert_norouter_agents_ready")).toBe("2");
     expect(Number(await metric("culvert_norouter_forwarded_packets_total"))).toBeGreaterThan(0);
+    expect(Number(await metric("culvert_norouter_forwarded_bytes_total"))).toBeGreaterThan(0);
     expect(manager.notReady()).toEqual([]);
   });
 
