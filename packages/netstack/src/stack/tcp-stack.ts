@@ -11,9 +11,10 @@ import {
 } from "../packet/index.ts";
 import { TcpConnection } from "../tcp/tcp-connection.ts";
 import type { TcpEngine } from "../tcp/tcp-engine.ts";
-import type { HostedConnection, TcpHost, TcpSecrets, TcpTuple } from "../tcp/tcp-host.ts";
+import type { HostedConnection, TcpHost, TcpTuple } from "../tcp/tcp-host.ts";
 import type { TcpSettings } from "../tcp/tcp-settings.ts";
 import { ConnectionTable, endpointKey } from "./connection-table.ts";
+import { ConnectionSecrets } from "./connection-secrets.ts";
 import { chooseEphemeralPort } from "./ephemeral-ports.ts";
 import type { NetstackLimits } from "./netstack-options.ts";
 import type { DropReason, TcpCounters } from "./netstack-stats.ts";
@@ -48,6 +49,7 @@ export class TcpStack implements TcpHost {
   readonly #deps: TcpStackDeps;
   readonly #table = new ConnectionTable();
   readonly #timers: TimerHeap;
+  readonly #secrets: ConnectionSecrets;
   readonly #listeners = new Map<number, Listener>();
   /** Handshakes that peers began, and whom they concern. */
   readonly #halfOpen = new Map<HostedConnection, Listener | undefined>();
@@ -62,6 +64,7 @@ export class TcpStack implements TcpHost {
     this.mtu = deps.mtu;
     this.hasRoom = deps.hasRoom;
     this.#timers = new TimerHeap(deps.clock);
+    this.#secrets = new ConnectionSecrets(deps.random);
   }
 
   get sizes(): { connections: number; halfOpen: number; timeWait: number; listeners: number } {
@@ -283,7 +286,8 @@ export class TcpStack implements TcpHost {
     onEstablished: (connection: TcpConnection) => void,
   ): { connection: TcpConnection; engine: TcpEngine } {
     const made: TcpEngine[] = [];
-    const connection = new TcpConnection(this, tuple, this.#secrets(), onEstablished, (engine) =>
+    const secrets = this.#secrets.next(tuple);
+    const connection = new TcpConnection(this, tuple, secrets, onEstablished, (engine) =>
       made.push(engine),
     );
     const [engine] = made;
@@ -325,12 +329,6 @@ export class TcpStack implements TcpHost {
       this.#deps.random,
       (port) => !this.#listeners.has(endpointKey(address, port)),
     );
-  }
-
-  #secrets(): TcpSecrets {
-    const bytes = this.#deps.random.bytes(8);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-    return { initialSequence: view.getUint32(0), timestampOffset: view.getUint32(4) };
   }
 }
 

@@ -35,6 +35,8 @@ export class TcpEngine implements HostedConnection {
   #isActive = false;
   /** Nobody reads or writes any more; what was written still goes out. */
   #isLingering = false;
+  /** A SYN was answered by an acknowledgement (RFC 5961 §4.2): a peer that knows nothing of the connection resets it. */
+  #hasChallengedSyn = false;
   readonly #syn: SynClock;
   /** When the handshake has taken too long, TIME-WAIT ends, or FIN of the peer is waited for no more. */
   #stateDeadlineMs = Infinity;
@@ -269,6 +271,7 @@ export class TcpEngine implements HostedConnection {
       position = 1;
       this.#output.isAckDue = true;
     } else if ((flags & tcpFlag.syn) !== 0 && !reset) {
+      this.#hasChallengedSyn = true;
       this.#challenge(nowMs);
       return;
     }
@@ -322,10 +325,10 @@ export class TcpEngine implements HostedConnection {
       this.#challenge(nowMs);
       return;
     }
-    // TIME-WAIT must not be forgotten too early (RFC 1337).
-    if (this.#state === "time-wait") return;
     const isRefusal = this.#state === "syn-received" && this.#isActive;
-    this.#fail(isRefusal ? refusedByPeer() : resetByPeer());
+    // TIME-WAIT must not be forgotten too early (RFC 1337), unless the peer has forgotten and wants to begin anew.
+    if (this.#state !== "time-wait") this.#fail(isRefusal ? refusedByPeer() : resetByPeer());
+    else if (this.#hasChallengedSyn) this.#close();
   }
 
   /** Returns whether the rest of the segment is to be looked at. */
