@@ -56,7 +56,8 @@ export function buildLink(
     {
       clock,
       random,
-      // A one-shot session is over before a better one would be of use.
+      // A one-shot session is over before a better one would be of use. That of `culvert expose` stays where it began until it is lost:
+      // the relay knows moves of standing sessions alone, of which an identity has one.
       dial: plan.dial,
       ...(parts.transient || better === undefined ? {} : { better }),
       observer: {
