@@ -311,12 +311,10 @@ export class TcpEngine implements HostedConnection {
     const option = segment.options.timestamps;
     // RFC 7323 §3.2: without the option it is not of this connection.
     if (option === undefined) return false;
-    if (this.#timestamps.isOld(option.value, nowMs)) {
-      if (segment.payload.length > 0) this.#output.isAckDue = true;
-      else this.#challenge(nowMs);
-      return false;
-    }
-    return true;
+    if (!this.#timestamps.isOld(option.value, nowMs)) return true;
+    if (segment.payload.length > 0) this.#output.isAckDue = true;
+    else this.#challenge(nowMs);
+    return false;
   }
 
   /** RFC 5961 §3.2: only a reset at exactly the next position is believed. */
