@@ -1,6 +1,13 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-import { errorText, millis, type Clock, type Millis, type Timer } from "@culvert/runtime";
+import {
+  errorText,
+  millis,
+  TransportError,
+  type Clock,
+  type Millis,
+  type Timer,
+} from "@culvert/runtime";
 import { FrameDecoder, quoteText, type NorouterFrame } from "@culvert/wire";
 import { FrameWriter, type EgressLimits } from "../egress/frame-writer.ts";
 import { LineSplitter } from "./line-splitter.ts";
@@ -43,6 +50,7 @@ export class AgentProcess {
   readonly #done: Promise<void>;
   #resolveDone!: () => void;
 
+  /** @throws whatever Node says of a command that it cannot even try to start. */
   constructor(clock: Clock, options: AgentProcessOptions, handlers: AgentProcessHandlers) {
     this.#clock = clock;
     this.#options = options;
@@ -51,7 +59,11 @@ export class AgentProcess {
     this.#done = new Promise((resolve) => (this.#resolveDone = resolve));
     const [program = "", ...args] = options.argv;
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
-    this.writer = new FrameWriter(this.#child.stdin, options.egress);
+    this.#child.on("error", (error) => {
+      // An error of a running process is a signal that was not delivered.
+      if (this.#child.pid === undefined) this.#end(`it cannot be started: ${errorText(error)}`);
+    });
+    this.writer = new FrameWriter(this.#inputOfChild(), options.egress);
     this.#listen();
   }
 
@@ -69,6 +81,14 @@ export class AgentProcess {
     return this.#done;
   }
 
+  /** Node has none for us where the system has no more files or processes to give; whoever made us is then told by what we throw. */
+  #inputOfChild(): Writable {
+    const input = this.#child.stdin as Writable | undefined;
+    if (input !== undefined) return input;
+    this.#ended = true;
+    throw new TransportError("refused", "the system has no more files or processes to give");
+  }
+
   #listen(): void {
     const { stdin, stdout, stderr } = this.#child;
     // Whoever reads our frames is gone: its end will be told by itself.
@@ -79,10 +99,6 @@ export class AgentProcess {
     stdout.on("end", () => void this.stop());
     stderr.on("data", (chunk: Buffer) => {
       if (!this.#ended) this.#stderr.push(chunk);
-    });
-    this.#child.on("error", (error) => {
-      // An error of a running process is a signal that was not delivered.
-      if (this.#child.pid === undefined) this.#end(`it cannot be started: ${errorText(error)}`);
     });
     this.#child.on("exit", (code, signal) => {
       const how = signal === null ? `it ended with exit code ${code ?? 0}` : `${signal} ended it`;
