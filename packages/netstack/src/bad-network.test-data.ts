@@ -1,5 +1,6 @@
 import { millis, type Clock, type Random } from "@culvert/runtime";
 import { PacketLink, seededRandom, VirtualClock, type PacketLinkOptions } from "@culvert/testkit";
+import { decodeIpv4, decodeTcp, encodeTcp, tcpFlag } from "./packet/index.ts";
 import { Netstack, type NetstackOptions, type TcpConnection } from "./index.ts";
 
 /** Where the two stacks of a {@link BadNetwork} are. */
@@ -12,6 +13,8 @@ export interface BadNetworkOptions extends Omit<PacketLinkOptions, "clock" | "ra
   readonly seed: number;
   readonly nearMtu?: number;
   readonly farMtu?: number;
+  /** Share of packets whose bytes arrive in two overlapping segments instead, cut anywhere. */
+  readonly recut?: number;
   /** Begins sequence numbers and timestamps just below the place where they wrap. */
   readonly wraps?: boolean;
   readonly tcp?: NonNullable<NetstackOptions["tcp"]>;
@@ -30,6 +33,7 @@ export class BadNetwork {
     farMtu = 1500,
     tcp = {},
     wraps = false,
+    recut = 0,
     ...link
   }: BadNetworkOptions) {
     const random = seededRandom(seed);
@@ -47,7 +51,11 @@ export class BadNetwork {
         output: end.send,
         tcp,
       });
-      end.onPacket = (packet) => made.receive(packet);
+      end.onPacket = (packet) => {
+        const isCut = recut > 0 && random.fraction() < recut;
+        const pieces = isCut ? cutInTwo(packet, random) : [packet];
+        for (const piece of pieces) made.receive(piece);
+      };
       return made;
     };
     this.near = stack(nearAddress, nearMtu, this.link.near);
@@ -81,6 +89,24 @@ export class BadNetwork {
     await this.until(() => failed || (opened !== undefined && accepted !== undefined), 300_000);
     return opened === undefined || accepted === undefined ? undefined : [opened, accepted];
   }
+}
+
+/** What a segment carries as two that overlap, in either order; the packet itself if it carries too little. */
+function cutInTwo(packet: Uint8Array, random: Random): Uint8Array[] {
+  const ip = decodeIpv4(packet);
+  const segment = typeof ip === "string" ? ip : decodeTcp(ip);
+  if (typeof ip === "string" || typeof segment === "string") return [packet];
+  const { payload, sequence, flags } = segment;
+  if (payload.length < 2) return [packet];
+  const [one, other] = [random.fraction(), random.fraction()].map((each) =>
+    Math.floor(each * payload.length),
+  );
+  const [from, to] = [Math.min(one ?? 0, other ?? 0), Math.max(one ?? 0, other ?? 0)];
+  const first = encodeTcp(ip, { ...segment, flags: flags & ~tcpFlag.fin }, [
+    payload.subarray(0, to),
+  ]);
+  const second = encodeTcp(ip, { ...segment, sequence: sequence + from }, [payload.subarray(from)]);
+  return random.fraction() < 0.5 ? [first, second] : [second, first];
 }
 
 /** How one end of a connection behaves. */

@@ -27,6 +27,7 @@ const network = fc.record({
   nearMtu: mtu,
   farMtu: mtu,
   wraps: fc.boolean(),
+  recut: share(0.2),
 });
 const end = fc.record({
   bytes: fc.oneof(fc.constant(0), fc.nat(3_000), fc.nat(300_000)),
