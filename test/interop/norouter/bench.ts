@@ -5,7 +5,7 @@
  *
  * Both meshes are up at once and idle but for the one that is measured; they take turns, measure by measure. Root only.
  */
-import { iperf, ways, type Way } from "./matrix.ts";
+import { fetchMany, iperf, ways, type Way } from "./matrix.ts";
 import { allAgents, members, Mesh, type Seats } from "./mesh.ts";
 import { ours, realProgram } from "./program.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -37,7 +37,11 @@ const measures: readonly Measure[] = [
   download("HTTP proxy"),
   download("CONNECT"),
   download("SOCKS5h"),
-  { title: "pages of one byte by VIP, a new connection each", unit: "/s", take: smallPages },
+  {
+    title: "pages of one byte by VIP, a new connection each",
+    unit: "/s",
+    take: (mesh) => fetchMany(mesh, 300),
+  },
 ];
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -147,15 +151,4 @@ function download(way: Way): Measure {
       return speed! / mebibyte;
     },
   };
-}
-
-/** One curl process, one connection after another. */
-async function smallPages(mesh: Mesh): Promise<number> {
-  const pages = 300;
-  const command = `for i in $(seq ${pages}); do printf 'url = "http://${members.host1}:8080/1"\\noutput = /dev/null\\n'; done | curl --silent --show-error --fail --max-time 60 --no-keepalive -H 'Connection: close' --write-out '%{time_total}\\n' --config -`;
-  const result = await mesh.run("host2", "sh", ["-c", command], 90_000);
-  const times = result.stdout.trim().split("\n").map(Number);
-  if (result.code !== 0 || times.length !== pages)
-    throw new Error(`${times.length} pages: ${result.stderr}`);
-  return pages / times.reduce((sum, each) => sum + each, 0);
 }

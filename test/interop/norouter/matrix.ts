@@ -121,6 +121,20 @@ export async function uploadTo(
   return result.stdout.endsWith(` ${bytes}\n`) ? undefined : result.stdout;
 }
 
+/** Fetches a page of one byte by VIP so many times in a row, each by a connection of its own, and gives how many in a second. */
+export async function fetchMany(mesh: Mesh, times: number): Promise<number> {
+  const lines = `url = "http://${members.host1}:8080/1"\\noutput = /dev/null\\n`;
+  const command = `for i in $(seq ${times}); do printf '${lines}'; done | curl --silent --show-error --fail --max-time 5 --no-keepalive -H 'Connection: close' --write-out '%{time_total}\\n' --config -`;
+  const result = await mesh.run("host2", "sh", ["-c", command], 90_000);
+  const seconds = result.stdout.trim().split("\n").map(Number);
+  if (result.code !== 0 || seconds.length !== times) {
+    throw new Error(
+      `${seconds.length} of ${times} pages, at most ${Math.max(...seconds)} s: ${result.stderr}`,
+    );
+  }
+  return times / seconds.reduce((sum, each) => sum + each, 0);
+}
+
 /** What iperf3 with these flags besides measured from host2 to host1: bits per second as the receiver counted them. */
 export async function iperf(
   mesh: Mesh,

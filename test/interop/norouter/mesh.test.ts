@@ -3,7 +3,17 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { missing, notRoot } from "../../support/requires.ts";
 import { waitUntil } from "../../support/wait.ts";
-import { fetchAll, iperf, lookUp, sources, targets, upload, ways, type Way } from "./matrix.ts";
+import {
+  fetchAll,
+  fetchMany,
+  iperf,
+  lookUp,
+  sources,
+  targets,
+  upload,
+  ways,
+  type Way,
+} from "./matrix.ts";
 import { allAgents, behind, memberNames, members, Mesh, type Seats } from "./mesh.ts";
 import { ours, realProgram } from "./program.ts";
 
@@ -47,6 +57,10 @@ for (const [title, seats] of Object.entries(pairings)) {
         expect(await upload(mesh, way, 16 * 1024 * 1024)).toBeUndefined();
       });
     }
+
+    it("a thousand connections one after the other, none of which hangs", async () => {
+      console.log(`${title}: ${(await fetchMany(mesh, 1_000)).toFixed(0)} connections a second`);
+    });
 
     it("iperf3 from host2 to host1 and back", async () => {
       const server = mesh.spawn("host1", "iperf3", ["--server", "--forceflush"]);

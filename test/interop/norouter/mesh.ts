@@ -63,6 +63,12 @@ export class Mesh {
     this.seats = seats;
   }
 
+  /** The process id of the manager; throws before it is started. */
+  get managerPid(): number {
+    if (this.#manager === undefined) throw new Error("no manager runs");
+    return this.#manager.pid;
+  }
+
   /** What the manager said. */
   get log(): string {
     return this.#log;
