@@ -108,6 +108,7 @@ export class ConnectionStreams implements StreamOwner {
       if (stream?.wanting !== true || !this.#link.streamReadable(streamId)) continue;
       stream.drain(this.#link, this.#readBuffer);
     }
+    if (!this.#link.isReadable()) return;
     while (this.#link.streamReadable(this.#nextPeerId)) this.#visit(this.#nextPeerId);
     if (this.#link.isReadable()) this.#link.forEachReadable(this.#visitAny);
   }
