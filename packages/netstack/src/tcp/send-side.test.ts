@@ -241,4 +241,35 @@ describe("the send side", () => {
     sending.write(1);
     expect(sending.side.hasRoom).toBe(false);
   });
+
+  test("begins anew with ten segments after idleness (RFC 5681 §4.1)", () => {
+    const sending = new Sending();
+    sending.write(3_000);
+    sending.acknowledge(1_001);
+    sending.acknowledge(2_801);
+    sending.acknowledge(3_001);
+    expect(sending.write(1_600)).toHaveLength(16);
+    sending.acknowledge(4_601);
+    sending.nowMs += 10_000;
+    expect(sending.write(10_000)).toHaveLength(10);
+  });
+
+  test("stops when it has sent what one turn may, and says that there may be more", () => {
+    const sending = new Sending();
+    sending.side.buffer.append(new Uint8Array(1_000));
+    expect(sending.side.flush(sending.nowMs, 0, 300)).toBe(false);
+    expect(sending.taken()).toHaveLength(3);
+    expect(sending.side.flush(sending.nowMs, 0)).toBe(true);
+    expect(sending.taken()).toHaveLength(7);
+  });
+
+  test("gives what it sends after a probe a time-out of its own", () => {
+    const sending = new Sending(1_000);
+    sending.write(2_000);
+    sending.acknowledge(1_001, 30);
+    const probeAtMs = sending.side.timerAtMs;
+    sending.nowMs = probeAtMs - 1;
+    expect(sending.acknowledge(1_001, 1_000)).toHaveLength(10);
+    expect(sending.side.timerAtMs).toBeGreaterThanOrEqual(sending.nowMs + 200);
+  });
 });

@@ -81,6 +81,18 @@ describe("opening", () => {
     });
   });
 
+  test("takes the window of SYN with ACK as it is, unscaled (RFC 7323 §2.2)", async () => {
+    const peer = new ScriptedPeer();
+    const outcome = await dial(peer);
+    takeSyn(peer);
+    const options = { mss: 1_000, windowScale: 10 };
+    await peer.send({ sequence: peerInitial, flags: syn | ack, window: 1_500, options });
+    peer.taken();
+    outcome.connection?.write(new Uint8Array(5_000));
+    await peer.clock.advance(0);
+    expect(peer.taken().map(({ payload }) => payload.length)).toEqual([1_000]);
+  });
+
   test("sends SYN again with doubled delays, and gives up in time (RFC 6298 §5.5)", async () => {
     const peer = new ScriptedPeer();
     const outcome = await dial(peer, 10_000);
@@ -416,6 +428,17 @@ describe("closing", () => {
       expect(peer.only()).toMatchObject({ flags: rst | ack, sequence: peer.acknowledgment });
       expect(peer.stack.stats().tcp.connections).toBe(0);
     }
+  });
+
+  test("destroy() after end() resets where bytes were left unread", async () => {
+    const peer = new ScriptedPeer();
+    const connection = await peer.open();
+    await peer.sendBytes(3);
+    connection.end();
+    await peer.clock.advance(0);
+    peer.taken();
+    connection.destroy();
+    expect(flagsOf(peer.only())).toBe("RA");
   });
 
   test("destroy() after end() sends the rest; FIN of the peer is not waited for for ever", async () => {
