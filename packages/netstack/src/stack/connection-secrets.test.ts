@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { millis } from "@culvert/runtime";
 import { seededRandom, VirtualClock } from "@culvert/testkit";
 import type { TcpConnection } from "../tcp/tcp-connection.ts";
+import { ConnectionSecrets } from "./connection-secrets.ts";
 import { Netstack } from "./netstack.ts";
 
 const [nearAddress, farAddress] = ["10.0.0.1", "10.0.0.2"];
@@ -68,4 +69,15 @@ describe("endpoints whose last connection the peer still remembers", () => {
       pair.restartNear();
     }
   });
+});
+
+test("the numbers of one pair of endpoints grow with the time, so that any peer takes the next connection for a later one", () => {
+  const secrets = new ConnectionSecrets(seededRandom(7));
+  const tuple = { localAddress: 1, localPort: 2, remoteAddress: 3, remotePort: 4 };
+  const first = secrets.next(tuple, 1_000).initialSequence;
+  const grown = (atMs: number): number => (secrets.next(tuple, atMs).initialSequence - first) >>> 0;
+  expect([grown(1_000), grown(1_001), grown(61_000)]).toEqual([0, 250, 15_000_000]);
+  // To others they say nothing (RFC 6528 §3).
+  const other = secrets.next({ ...tuple, localPort: 5 }, 1_000).initialSequence;
+  expect(Math.abs(other - first)).toBeGreaterThan(1_000_000);
 });

@@ -8,16 +8,17 @@ import type { TcpSecrets, TcpTuple } from "../tcp/tcp-host.ts";
  * the key they say nothing.
  */
 export class ConnectionSecrets {
-  readonly #random: Random;
   readonly #key: Uint8Array;
 
   constructor(random: Random) {
-    this.#random = random;
     this.#key = random.bytes(keyBytes);
   }
 
-  /** The numbers of the next connection of these endpoints. */
-  next(tuple: TcpTuple): TcpSecrets {
+  /**
+   * The numbers of the next connection of these endpoints. The sequence goes on with the time, by 250 in a millisecond (RFC 6528 §3):
+   * a peer that remembers the last one and has no timestamps to compare takes only a greater one (RFC 9293 §3.10.7.4).
+   */
+  next(tuple: TcpTuple, nowMs: number): TcpSecrets {
     const ends = new Uint32Array([
       tuple.localAddress,
       tuple.remoteAddress,
@@ -27,9 +28,8 @@ export class ConnectionSecrets {
       .update(this.#key)
       .update(new Uint8Array(ends.buffer))
       .digest();
-    const bytes = this.#random.bytes(4);
     return {
-      initialSequence: new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0),
+      initialSequence: (digest.readUInt32BE(4) + Math.floor(nowMs * 250)) >>> 0,
       timestampOffset: digest.readUInt32BE(0),
     };
   }

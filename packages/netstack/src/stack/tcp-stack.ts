@@ -286,7 +286,7 @@ export class TcpStack implements TcpHost {
     onEstablished: (connection: TcpConnection) => void,
   ): { connection: TcpConnection; engine: TcpEngine } {
     const made: TcpEngine[] = [];
-    const secrets = this.#secrets.next(tuple);
+    const secrets = this.#secrets.next(tuple, this.#deps.clock.now());
     const connection = new TcpConnection(this, tuple, secrets, onEstablished, (engine) =>
       made.push(engine),
     );
