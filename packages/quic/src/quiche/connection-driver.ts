@@ -17,11 +17,10 @@ import {
   reasonFromQuiche,
 } from "./close-reasons.ts";
 import { ConnectionStreams } from "./connection-streams.ts";
-import { DatagramSender } from "./datagram-sender.ts";
 import type { DriverCounts } from "./driver-counts.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { readNetworkError } from "./network-errors.ts";
-import { OwnIds, type IdOwner } from "./own-ids.ts";
+import { ownIdBytes } from "./packet-header.ts";
 import type { PeerPaths } from "./peer-paths.ts";
 import { provePeer } from "./prove-peer.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
@@ -48,11 +47,15 @@ export interface DriverDeps {
 }
 
 /** Who hears of a connection's life. */
-export interface DriverOwner extends IdOwner {
+export interface DriverOwner {
   /** The handshake is done and the peer's identity proved; no stream has been looked at yet. */
   established(peer: PeerId): void;
   /** The connection is over; `cause` where an error of ours ended it. Called once. */
   ended(reason: CloseReason, cause: Error | undefined): void;
+  /** The peer may now address us by this connection id too. */
+  idAdded(id: Uint8Array): void;
+  /** The peer will not use this connection id again. */
+  idRetired(id: Uint8Array): void;
 }
 
 type State =
@@ -80,12 +83,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #sweptMs: number;
   #windowLimited = false;
   readonly #acks: AckDelay;
-  readonly #sender: DatagramSender;
-  readonly #ids: OwnIds;
   /** Datagrams that quiche was last known to hold for lost. */
   #lost = 0;
-  /** Nothing was heard since that was asked. */
-  #lossesKnown = false;
   #lostMs = 0;
   readonly #timer: TurnTimer;
   readonly #refusal: RefusalCheck;
@@ -109,9 +108,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { clock } = deps;
     const { counts } = deps.link;
     this.#acks = new AckDelay({ clock, counts, onDue: () => this.#schedule() });
-    const { window } = this.streams;
-    this.#sender = new DatagramSender({ ...deps, window, acks: this.#acks, waiter: this });
-    this.#ids = new OwnIds(deps);
     this.#refusal = new RefusalCheck(deps.link);
     // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
     this.#timer = new TurnTimer({ clock, counts, onFire: () => this.#schedule() });
@@ -168,7 +164,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   close(reason: CloseReason, cause?: Error): void {
     if (this.over) return;
     this.#deps.link.close(applicationCloseCode, encodeReason(reason));
-    this.#sender.sendLastWords();
+    this.#flush(maxLastWords);
     this.#end(reason, cause);
   }
 
@@ -191,7 +187,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
     if (!this.#mayWait(nowMs, timerFired)) this.#sendAll(nowMs);
-    if (timerFired && this.#isOpen()) this.#sender.probeOldPaths();
+    if (timerFired) this.#probeOldPaths();
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
     const refusal = this.#refusal.verdict(nowMs);
@@ -233,7 +229,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#state = { phase: "open" };
     const peerIdleMs = link.stats()?.peerMaxIdleTimeout ?? 0;
     if (peerIdleMs > 0) this.#idleMs = Math.min(this.#idleMs, peerIdleMs);
-    this.#ids.offerSpares();
+    for (let spare = 0; spare < spareIds; spare += 1) this.#offerId();
     owner.established(peer);
   }
 
@@ -254,7 +250,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       link.ping();
     }
     // What waited goes first, and shows what room there is.
-    if (this.streams.window.mayHoldUnsent) this.#sender.flush();
+    if (this.streams.window.mayHoldUnsent) this.#flush();
     // No more than can leave now: what quiche holds unsent only grows old.
     this.#windowLimited = this.streams.send(socket.freeSlots);
   }
@@ -264,9 +260,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#acks.heard(this.#heard);
     this.#heard = 0;
     this.#heardMs = nowMs;
-    this.#lossesKnown = false;
     this.#drainPathEvents(undefined);
-    this.#ids.replaceRetired();
+    this.#drainRetiredIds();
   }
 
   /** Whether there is nothing to send that cannot wait for company. */
@@ -297,7 +292,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #countLost(): number {
     const nowMs = this.#deps.clock.now();
     const lost = this.#deps.link.stats()?.lost ?? this.#lost;
-    this.#lossesKnown = true;
     if (lost !== this.#lost) {
       this.#lost = lost;
       this.#lostMs = nowMs;
@@ -311,23 +305,70 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #sendAll(nowMs: number): void {
     if (this.over) return;
     const { link, socket } = this.#deps;
-    let flushed = this.#sender.flush();
+    let flushed = this.#flush();
     if (this.#isOpen()) {
       if (flushed && this.#windowLimited) this.#claimWindowLimited();
-      if (this.streams.hasEnds && !this.#lossesKnown) this.#countLost();
+      if (this.streams.hasEnds) this.#countLost();
       while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) {
-        flushed = this.#sender.flushEnd();
+        const before = link.counts.sentDatagrams;
+        flushed = this.#flush();
+        if (link.counts.sentDatagrams === before) this.streams.window.shrunk();
       }
-      if (this.streams.finishResets(nowMs)) this.#sender.flush();
+      if (this.streams.finishResets(nowMs)) this.#flush();
     }
     // Once more after a fault: quiche tells the peer what was wrong.
-    if (link.fault !== undefined) this.#sender.flush();
+    if (link.fault !== undefined) this.#flush();
+  }
+
+  #flush(limit = Infinity): boolean {
+    const { link, paths, socket } = this.#deps;
+    const lastWord = limit !== Infinity;
+    for (let count = 0; count < limit; count += 1) {
+      const slot = socket.takeSlot(lastWord);
+      if (slot === undefined) {
+        socket.awaitSlot(this, count === 0);
+        return false;
+      }
+      const sent = link.send(slot.buffer);
+      if (sent === null) {
+        socket.returnSlot(slot);
+        this.streams.window.flushed();
+        this.#acks.paid();
+        return true;
+      }
+      link.counts.sentDatagrams += 1;
+      this.streams.window.sent(sent[0]);
+      socket.send(slot, sent[0], paths.destination(sent[1].to));
+    }
+    return false;
+  }
+
+  /**
+   * Sends the probes of paths the peer has left to where it is now. quiche 0.18 finds out what was lost on a path only when
+   * something sent on it is acknowledged, and on a path that is dead nothing ever would be.
+   */
+  #probeOldPaths(): void {
+    const { link, paths, socket } = this.#deps;
+    if (!this.#isOpen()) return;
+    for (const path of paths.others()) {
+      const slot = socket.takeSlot();
+      if (slot === undefined) return;
+      const length = link.sendOnPath(slot.buffer, path);
+      if (length > 0) socket.send(slot, length, paths.remote);
+      else socket.returnSlot(slot);
+    }
   }
 
   #claimWindowLimited(): void {
+    const { link, paths, socket } = this.#deps;
     this.#windowLimited = false;
-    const windowBytes = this.#deps.link.activePath()?.congestionWindowBytes ?? Infinity;
-    if (windowBytes < largestCongestionWindow(this.#settings)) this.#sender.claimWindowLimited();
+    const windowBytes = link.activePath()?.congestionWindowBytes ?? Infinity;
+    if (windowBytes >= largestCongestionWindow(this.#settings)) return;
+    const slot = socket.takeSlot();
+    if (slot === undefined) return;
+    const length = link.claimWindowLimited(slot.buffer);
+    if (length > 0) socket.send(slot, length, paths.remote);
+    else socket.returnSlot(slot);
   }
 
   #endByQuiche(): void {
@@ -366,6 +407,22 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       if (event === null) return;
       paths.handle(event, from);
     }
+  }
+
+  #drainRetiredIds(): void {
+    const { link, owner } = this.#deps;
+    for (;;) {
+      const id = link.nextRetiredId();
+      if (id === null) return;
+      owner.idRetired(id);
+      this.#offerId();
+    }
+  }
+
+  #offerId(): void {
+    const { link, owner, random, resetTokens } = this.#deps;
+    const id = random.bytes(ownIdBytes);
+    if (link.offerId(id, resetTokens.numberFor(id))) owner.idAdded(id);
   }
 
   /** Methods, so that they are asked anew after every call that may have changed the state. */
@@ -407,9 +464,13 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 }
 
+/** Connection ids the peer holds beside the one in use, so that it can change its address. */
+const spareIds = 2;
 /** How often streams are looked after that wait for nothing; a stop of the peer on one of many idle streams shows this late. */
 const sweepIntervalMs = 100;
 /** A path that has lost nothing for so long is taken for one that loses nothing. */
 const calmAfterMs = 30_000;
+/** Datagrams a closing connection may send beyond the socket's bound. */
+const maxLastWords = 4;
 /** Between a datagram's arrival and the turn that follows it, at most; where it is more, the next one shows. */
 const idleSlackMs = 50;

@@ -6,7 +6,6 @@ import { Delivery } from "./delivery.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
 import { QuicheStream, type StreamOwner } from "./quiche-stream.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
-import { RecentStreams } from "./recent-streams.ts";
 import { SendWindow } from "./send-window.ts";
 import { StreamEnds } from "./stream-ends.ts";
 import { StreamRemains } from "./stream-remains.ts";
@@ -44,9 +43,8 @@ export class ConnectionStreams implements StreamOwner {
   readonly #ends: StreamEnds;
   /** The peer was heard since {@link #held} was last tried. */
   #retryHeld = false;
-  readonly #recent = new RecentStreams();
-  /** Which id the peer's next stream has. */
-  #nextPeerId: number;
+  /** Streams that had something to read a short while ago. */
+  readonly #lastRead: number[] = [];
   /** Streams that nobody reads, which are behind the others in quiche. */
   readonly #aside = new Set<QuicheStream>();
   #probe: Iterator<QuicheStream> | undefined;
@@ -59,7 +57,6 @@ export class ConnectionStreams implements StreamOwner {
     this.#readBuffer = deps.readBuffer;
     this.#schedule = deps.schedule;
     this.#nextId = deps.isServer ? 1 : 0;
-    this.#nextPeerId = deps.isServer ? 0 : 1;
     this.#remains = new StreamRemains(deps.link);
     this.window = new SendWindow(deps.settings.datagramBytes);
     this.#ends = new StreamEnds(deps.link, this.window, deps.settings);
@@ -103,14 +100,12 @@ export class ConnectionStreams implements StreamOwner {
   /** Passes on everything readable, and takes in new streams. */
   receive(): void {
     if (!this.#link.isReadable()) return;
-    for (const streamId of this.#recent) {
-      const stream = this.#open.get(streamId);
-      if (stream?.wanting !== true || !this.#link.streamReadable(streamId)) continue;
-      stream.drain(this.#link, this.#readBuffer);
+    for (const streamId of this.#lastRead) {
+      if (this.#link.streamReadable(streamId)) this.#visit(streamId);
     }
-    if (!this.#link.isReadable()) return;
-    while (this.#link.streamReadable(this.#nextPeerId)) this.#visit(this.#nextPeerId);
-    if (this.#link.isReadable()) this.#link.forEachReadable(this.#visitAny);
+    if (this.#lastRead.length > 0 && !this.#link.isReadable()) return;
+    this.#lastRead.length = 0;
+    this.#link.forEachReadable(this.#visitNew);
   }
 
   /** Datagrams came in: what was held up may go on, and the peer may have stopped any stream. */
@@ -251,7 +246,6 @@ export class ConnectionStreams implements StreamOwner {
 
   released(stream: QuicheStream, clean: boolean): void {
     this.#open.delete(stream.streamId);
-    this.#recent.forget(stream.streamId);
     this.#ready.delete(stream);
     this.#held.delete(stream);
     this.#ends.delete(stream);
@@ -261,13 +255,9 @@ export class ConnectionStreams implements StreamOwner {
 
   /** Serves a readable stream. Returns false if the rest waits for readers, however much there is of it. */
   readonly #visit = (streamId: number): boolean => {
-    const stream = this.#open.get(streamId);
-    if (stream === undefined) {
-      this.#accept(streamId)?.drain(this.#link, this.#readBuffer, firstBytes);
-      return true;
-    }
-    if (!stream.stalled) {
-      stream.drain(this.#link, this.#readBuffer);
+    const stream = this.#open.get(streamId) ?? this.#accept(streamId);
+    if (stream?.stalled !== true) {
+      stream?.drain(this.#link, this.#readBuffer);
       return true;
     }
     if (this.#aside.has(stream)) return false;
@@ -276,8 +266,8 @@ export class ConnectionStreams implements StreamOwner {
     return true;
   };
 
-  readonly #visitAny = (streamId: number): boolean => {
-    if (this.#open.has(streamId)) this.#recent.note(streamId);
+  readonly #visitNew = (streamId: number): boolean => {
+    if (this.#lastRead.length < maxLastRead) this.#lastRead.push(streamId);
     return this.#visit(streamId);
   };
 
@@ -290,7 +280,6 @@ export class ConnectionStreams implements StreamOwner {
 
   #accept(streamId: number): QuicheStream | undefined {
     const ours = streamId % 2 === this.#nextId % 2;
-    if (!ours) this.#nextPeerId = Math.max(this.#nextPeerId, streamId + 4);
     if (ours || this.#remains.has(streamId) || this.#over) {
       // Nobody reads it any more.
       this.#link.streamShutdown(streamId, "Read", 0);
@@ -309,7 +298,6 @@ export class ConnectionStreams implements StreamOwner {
   #create(streamId: number): QuicheStream {
     const stream = new QuicheStream(this, streamId);
     this.#open.set(streamId, stream);
-    this.#recent.note(streamId);
     return stream;
   }
 
@@ -323,11 +311,11 @@ export class ConnectionStreams implements StreamOwner {
 }
 
 const noBytes = new Uint8Array(0);
-/** Of a new stream, whose taker will read at once, so much is passed on before it asks; a turn less for every short message. */
-const firstBytes = 2 * 1024;
 /** Bytes one stream sends before the next one has its turn. */
 const quantumBytes = 64 * 1024;
 /** Streams tried for sending in one turn, so that thousands of held-up ones do not hold up the event loop. */
 const maxTriesPerTurn = 64;
+/** Readable streams asked for by name before quiche is asked for a list of all. */
+const maxLastRead = 4;
 const probesPerTurn = 4;
 const probesPerSweep = 512;

@@ -70,16 +70,13 @@ export class GuardedConnection {
   send(out: Uint8Array): [length: number, info: SendInfo] | null {
     this.counts.nativeCalls += 1;
     try {
-      return this.#native.send(out);
+      const sent = this.#native.send(out);
+      if (sent === null) this.#wantsToSend = false;
+      return sent;
     } catch (error) {
       this.#blame(error);
       return null;
     }
-  }
-
-  /** quiche has nothing to send now, as its answer to {@link send} told, or follows from what it was given. */
-  sentAll(): void {
-    this.#wantsToSend = false;
   }
 
   /** Writes the next datagram of one path into `out`. Returns its length, 0 when there is none now. */
@@ -95,10 +92,7 @@ export class GuardedConnection {
   claimWindowLimited(out: Uint8Array): number {
     this.ping();
     // Too small for any packet with a connection id of 8 bytes or more, which quiche takes for a full window.
-    const length = this.send(out.subarray(0, tooSmallBytes))?.[0] ?? 0;
-    // What was asked for needs no datagram of its own.
-    if (length === 0) this.sentAll();
-    return length;
+    return this.send(out.subarray(0, tooSmallBytes))?.[0] ?? 0;
   }
 
   /** Reads a stream into `out`: how much, and whether that was the end; null when there is nothing now. */

@@ -65,11 +65,6 @@ export class QuicheStream extends Duplex implements QuicStream {
     });
   }
 
-  /** Whether Node wants bytes. */
-  get wanting(): boolean {
-    return this.#wanted;
-  }
-
   /** Whether something has arrived that nobody wants to read now. */
   get stalled(): boolean {
     return this.#unread && !this.#wanted;
@@ -169,18 +164,12 @@ export class QuicheStream extends Duplex implements QuicStream {
     return true;
   }
 
-  /**
-   * Passes on what quiche has, as far as Node wants it, and learns of a reset in any case. Bytes that Node has not asked for are passed
-   * on too, up to `ahead` of them.
-   */
-  drain(link: GuardedConnection, buffer: ReadBuffer, ahead = 0): void {
-    let unasked = ahead;
+  /** Passes on what quiche has, as far as Node wants it, and learns of a reset in any case. */
+  drain(link: GuardedConnection, buffer: ReadBuffer): void {
     while (!this.#receivingOver) {
       const { space } = buffer;
       // A read of nothing takes nothing, but tells of a reset.
-      const room = this.#wanted ? space : unasked === 0 ? noBytes : space.subarray(0, unasked);
-      unasked = 0;
-      const got = link.streamReceive(this.streamId, room);
+      const got = link.streamReceive(this.streamId, this.#wanted ? space : noBytes);
       if (got === null) {
         this.#unread = false;
         return;
@@ -190,8 +179,8 @@ export class QuicheStream extends Duplex implements QuicStream {
         return;
       }
       const [length, fin] = got;
-      // A read of nothing leaves the end in quiche, which would keep the stream there.
-      if (fin && room.length === 0) link.streamReceive(this.streamId, space);
+      // An end that is left in quiche would keep the stream there.
+      if (fin && length === 0) link.streamReceive(this.streamId, space);
       if (fin) this.#receivingOver = true;
       this.#unread = !fin;
       if (length > 0) {
@@ -201,7 +190,7 @@ export class QuicheStream extends Duplex implements QuicStream {
         if (this.push(buffer.take(length))) this.#wanted = true;
       }
       if (fin && !this.destroyed) this.push(null);
-      if ((length > 0 && length === room.length) || fin) continue;
+      if (length === space.length || fin) continue;
       // quiche gave all it had, unless nothing was asked for.
       if (length > 0) this.#unread = false;
       return;
