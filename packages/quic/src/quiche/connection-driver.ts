@@ -26,6 +26,7 @@ import { provePeer } from "./prove-peer.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { RefusalCheck } from "./refusal-check.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
+import { maxFinDatagrams } from "./stream-ends.ts";
 import { largestCongestionWindow, staysOnMachine } from "./transport-config.ts";
 import { TurnTimer } from "./turn-timer.ts";
 import type { TurnScheduler, TurnTaker } from "./turn-scheduler.ts";
@@ -236,10 +237,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #moveStreams(heard: boolean, nowMs: number): void {
     const { link, socket } = this.#deps;
     this.streams.receive();
-    if (heard) {
-      this.streams.heard();
-      this.streams.probe();
-    }
+    if (heard) this.streams.probe();
     if (this.streams.needsSweep && nowMs - this.#sweptMs >= sweepIntervalMs) {
       this.#sweptMs = nowMs;
       this.streams.sweep();
@@ -260,6 +258,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#acks.heard(this.#heard);
     this.#heard = 0;
     this.#heardMs = nowMs;
+    // Before a time-out, which came later, takes away what the peer has opened.
+    this.streams.heard();
     this.#drainPathEvents(undefined);
     this.#drainRetiredIds();
   }
@@ -309,11 +309,12 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (this.#isOpen()) {
       if (flushed && this.#windowLimited) this.#claimWindowLimited();
       if (this.streams.hasEnds) this.#countLost();
-      while (flushed && socket.freeSlots > 0 && this.streams.handOverFin()) {
+      while (flushed && this.streams.handOverFin(socket.freeSlots)) {
         const before = link.counts.sentDatagrams;
         flushed = this.#flush();
         if (link.counts.sentDatagrams === before) this.streams.window.shrunk();
       }
+      if (this.streams.hasEnds && socket.freeSlots < maxFinDatagrams) socket.awaitSlot(this, false);
       if (this.streams.finishResets(nowMs)) this.#flush();
     }
     // Once more after a fault: quiche tells the peer what was wrong.

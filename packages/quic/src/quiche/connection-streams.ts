@@ -151,8 +151,8 @@ export class ConnectionStreams implements StreamOwner {
   }
 
   /** Hands one FIN to quiche, when it has nothing left to send. Returns whether it did, and is to be flushed again. */
-  handOverFin(): boolean {
-    return this.#ends.handOver();
+  handOverFin(freeSlots: number): boolean {
+    return this.#ends.handOver(freeSlots);
   }
 
   /** Ends a turn of the connection. `nothingInFlight` says that all that was sent is acknowledged. */

@@ -53,11 +53,14 @@ export class SendWindow {
     return room < bytes && room < minPartBytes ? 0 : room;
   }
 
-  /** Whether quiche holds nothing unsent, and a frame without stream bytes would leave at once. */
-  isDrained(capacity: number): boolean {
+  /**
+   * Whether quiche holds nothing unsent, and so many frames without stream bytes, each in a datagram of its own, would leave at once.
+   */
+  isDrained(capacity: number, frames = 1): boolean {
     // A stream's own flow control may make its capacity smaller, nothing makes it larger.
     this.#statedBytes = Math.max(this.#statedBytes, capacity + this.#handedBytes);
-    return this.#conclude();
+    const more = (frames - 1) * packetOverheadBytes * this.#priceOfByte;
+    return this.#conclude() && this.#leftBytes() >= marginBytes + more;
   }
 
   /** Bytes of one stream, or a frame without any, were handed over. */

@@ -44,21 +44,27 @@ export class StreamEnds {
     this.#waiting.delete(stream);
   }
 
-  /** Hands one FIN over, which is to be sent at once. Returns false if there is none that can be sent now. */
-  handOver(): boolean {
+  /**
+   * Hands one FIN over, which is to be sent at once; the socket takes so many datagrams more. Returns false if there is none that can be
+   * sent now.
+   */
+  handOver(freeSlots: number): boolean {
+    // Before another one takes the room that was left for them.
+    if (this.#repeat()) return true;
+    const repeats = this.#pathIsLong || this.#window.isLossy ? maxRepeats : 0;
+    // The copies go at once too where the stream may be forgotten by the next turn.
+    const copies = 1 + repeats;
+    if (freeSlots < copies) return false;
     for (const stream of this.#waiting) {
       const capacity = this.#link.streamCapacity(stream.streamId);
-      if (typeof capacity === "number" && !this.#window.isDrained(capacity)) continue;
+      if (typeof capacity === "number" && !this.#window.isDrained(capacity, copies)) continue;
       this.#waiting.delete(stream);
       if (!stream.handOverFin(this.#link)) continue;
       this.#window.handed(0);
-      // The first one at once: on a short path, the stream may be forgotten by the next turn.
-      if (this.#pathIsLong || this.#window.isLossy) {
-        this.#repeats.push({ streamId: stream.streamId, left: maxRepeats });
-      }
+      if (repeats > 0) this.#repeats.push({ streamId: stream.streamId, left: repeats });
       return true;
     }
-    return this.#repeat();
+    return false;
   }
 
   /** Ends a turn of the connection. Returns whether another is wanted soon. */
@@ -103,3 +109,5 @@ const shortRoundTripMs = 30;
 const noBytes = new Uint8Array(0);
 /** With one datagram in thirty lost, four copies fail once in a million. */
 const maxRepeats = 3;
+/** Datagrams that one FIN and its copies take. */
+export const maxFinDatagrams = 1 + maxRepeats;
