@@ -17,7 +17,8 @@ export async function loadBuilder(config: DaemonConfig): Promise<BuildDaemon> {
     }
     case "client": {
       const { buildClient } = await import("./client-daemon.ts");
-      return (context) => buildClient(config, context);
+      const own = config.links.length > 0 ? await import("./own-relay.ts") : undefined;
+      return (context) => buildClient(config, context, own?.ownRelay);
     }
   }
 }

@@ -10,14 +10,18 @@ import {
 import type { ClientConfig } from "@culvert/config";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { buildLink, linkReasons } from "./dialing.ts";
-import { ownRelay } from "./own-relay.ts";
+import type { BuildOwnRelay } from "./own-relay.ts";
 
-/** Puts together P2. */
-export function buildClient(config: ClientConfig, context: DaemonContext): Daemon {
+/** Puts together P2; with links, `ownRelay` makes the relay inside it. */
+export function buildClient(
+  config: ClientConfig,
+  context: DaemonContext,
+  ownRelay?: BuildOwnRelay,
+): Daemon {
   const { clock, random, log, registry } = context;
   let announce: (text: string) => void;
   const ready = new Promise<string>((resolve) => (announce = resolve));
-  const own = ownRelay(config, context);
+  const own = ownRelay?.(config, context);
   const link = buildLink(
     config,
     own === undefined ? context : { ...context, givenSession: own.session },

@@ -24,10 +24,12 @@ export interface OwnRelay {
   close(): Promise<void>;
 }
 
-/** Puts together the relay of a client with links; undefined where it has none. */
-export function ownRelay(config: ClientConfig, context: DaemonContext): OwnRelay | undefined {
+/** Makes an {@link OwnRelay}. */
+export type BuildOwnRelay = (config: ClientConfig, context: DaemonContext) => OwnRelay;
+
+/** Puts together the relay of a client with links. */
+export function ownRelay(config: ClientConfig, context: DaemonContext): OwnRelay {
   const { links, name, wss, quic, drain } = config;
-  if (links.length === 0) return undefined;
   const { clock, random, log, registry, identity } = context;
   const engine = createMemoryNetwork({ clock }).createEngine();
   const { settings } = quic;
