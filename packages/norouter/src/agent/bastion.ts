@@ -16,7 +16,7 @@ import { agentDefaults } from "./agent-defaults.ts";
  */
 export type BastionMode = "routes" | "any" | "off";
 
-/** What a {@link Bastion} lets through. */
+/** What a `Bastion` lets through. */
 export interface BastionOptions {
   readonly mode: BastionMode;
   /** Networks, `192.168.95.0/24`, that are let through in every mode. */
@@ -29,7 +29,7 @@ interface BastionEnd {
   readonly port: number;
 }
 
-/** What a {@link Bastion} needs. */
+/** What a `Bastion` needs. */
 export interface BastionDeps {
   readonly log: Log;
   readonly clock: Clock;

@@ -43,7 +43,7 @@ export interface CommandLinkDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly identity: Identity;
-  /** Bounds of the sessions; a command has {@link commandStartTimeout} to lead to one. */
+  /** Bounds of the sessions; a command has `commandStartTimeout` to lead to one. */
   readonly settings: WssSettings;
   /** The folder that the commands run in. */
   readonly folder: string;

@@ -1,4 +1,4 @@
-/** Bounds of an {@link EgressQueue}. */
+/** Bounds of an `EgressQueue`. */
 export interface EgressLimits {
   readonly maxBytes: number;
   readonly maxPackets: number;
