@@ -12,7 +12,7 @@ import {
   type SpliceResult,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
-import { passEarlyBytes, readTip, writeTip, type Session } from "@culvert/transport";
+import { readTip, writeTip, type Session } from "@culvert/transport";
 import {
   decodeForwardAnswer,
   encodeForward,
@@ -90,7 +90,7 @@ export class SessionConnector implements Connector {
     const lines = log.child({ entrance, clientPort, server, target, trace });
     this.#open += 1;
     try {
-      const { stream, earlyBytes } = await this.#openConnection(request, traceId);
+      const stream = await this.#openConnection(request, traceId);
       const connection: LiveConnection = {
         trace,
         entrance,
@@ -98,7 +98,7 @@ export class SessionConnector implements Connector {
         server,
         target,
         openedAt: clock.now(),
-        progress: { leftToRightBytes: earlyBytes, rightToLeftBytes: 0 },
+        progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
       };
       this.#live.add(connection);
       metrics.connections.set(this.#live.size);
@@ -119,12 +119,9 @@ export class SessionConnector implements Connector {
     }
   }
 
-  async #openConnection(
-    request: ConnectRequest,
-    traceId: Uint8Array,
-  ): Promise<{ readonly stream: ByteStream; readonly earlyBytes: number }> {
+  async #openConnection(request: ConnectRequest, traceId: Uint8Array): Promise<ByteStream> {
     const { clock } = this.#deps;
-    const { signal, clientPort, early } = request;
+    const { signal, clientPort } = request;
     const endsAt = clock.now() + this.#options.answerTimeout;
     if (this.#draining)
       throw new ConnectRefused(Status.draining, "this client is shutting down", "client");
@@ -134,7 +131,6 @@ export class SessionConnector implements Connector {
     const target = formatTarget(parseTarget(request.target));
     const stream = await this.#openStream(session, signal);
     stream.on("error", ignore);
-    let stopEarly: (() => number) | undefined;
     try {
       writeTip(stream, {
         kind: "connect",
@@ -144,7 +140,6 @@ export class SessionConnector implements Connector {
         clientPort,
         inner: encodeForward({ clientPort, target, capabilities: [] }),
       });
-      if (early !== undefined) stopEarly = passEarlyBytes(early, stream);
       const tip = await readTip(stream, {
         clock,
         deadline: millis(Math.max(1, endsAt - clock.now())),
@@ -154,9 +149,8 @@ export class SessionConnector implements Connector {
         throw new TransportError("refused", `the relay answered a connect with ${tip.kind}`);
       }
       assertOk(tip);
-      return { stream, earlyBytes: stopEarly?.() ?? 0 };
+      return stream;
     } catch (error) {
-      stopEarly?.();
       stream.destroy();
       throw error;
     }

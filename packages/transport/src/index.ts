@@ -3,7 +3,6 @@ export { closeGently } from "./close-gently.ts";
 export { chooseDialEngine, chooseListenEngine, isLoopback } from "./engine-choice.ts";
 export type { EngineChoice, EnginePolicy } from "./engine-choice.ts";
 export { dialTimeoutDefault, reconnectDefaults } from "./defaults.ts";
-export { firstBytesOrTurn, maxEarlyBytes, passEarlyBytes } from "./early-bytes.ts";
 export { createEngines } from "./engines.ts";
 export { dialRace, resolveAddresses, type LookUp, type RaceOptions } from "./happy-eyeballs.ts";
 export { formatHostPort, type HostPort } from "./host-port.ts";
