@@ -146,7 +146,12 @@ export class CommandLink {
     this.#state = "starting";
     this.#starts += 1;
     this.#lastLine = undefined;
-    const process = this.#spawn();
+    let process: CommandProcess;
+    try {
+      process = this.#spawn();
+    } catch (error) {
+      return { why: errorText(error), wasUp: false };
+    }
     this.#process = process;
     observer.started(name, process.pid);
     let session: Session | undefined;

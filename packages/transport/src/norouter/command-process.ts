@@ -1,6 +1,14 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-import { errorText, millis, sleep, systemCode, type Clock, type Millis } from "@culvert/runtime";
+import {
+  errorText,
+  millis,
+  sleep,
+  systemCode,
+  TransportError,
+  type Clock,
+  type Millis,
+} from "@culvert/runtime";
 import { LineSplitter } from "./line-splitter.ts";
 
 /** What is run, and what is told of it. */
@@ -30,17 +38,14 @@ export class CommandProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   #over = false;
 
-  /** Starts it. A program that is not there ends at once. */
+  /**
+   * Starts it. A program that is not there ends at once.
+   * @throws TransportError `refused` where the system has no more files or processes to give.
+   */
   constructor({ clock, command, folder, env, onLine }: CommandProcessOptions) {
     const [program, ...args] = command;
     this.#clock = clock;
-    const child = spawn(program, args, {
-      stdio: ["pipe", "pipe", "pipe"],
-      cwd: folder,
-      env: { ...env },
-      detached: process.platform !== "win32",
-      windowsHide: true,
-    });
+    const child = start(program, args, folder, env);
     this.#child = child;
     this.stdin = child.stdin;
     this.stdout = child.stdout;
@@ -125,3 +130,31 @@ export const maxLineLength = 1_000;
 /** How long each way of ending a command is given, before the next. */
 const patience = millis(1_000);
 const lastWords = millis(200);
+
+/** Spawns without a shell, in a process group of its own. */
+function start(
+  program: string,
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+): ChildProcessByStdio<Writable, Readable, Readable> {
+  let child: ChildProcessByStdio<Writable, Readable, Readable>;
+  try {
+    child = spawn(program, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      cwd: folder,
+      env: { ...env },
+      detached: process.platform !== "win32",
+      windowsHide: true,
+    });
+  } catch (error) {
+    throw new TransportError("refused", `it cannot be started: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+  // Without files to give for the pipes, Node returns a child that has none.
+  const input = child.stdin as Writable | undefined;
+  if (input !== undefined) return child;
+  child.on("error", () => undefined);
+  throw new TransportError("refused", "the system has no more files or processes to give");
+}

@@ -98,4 +98,11 @@ describe("EgressQueue", () => {
     queue.push(Uint8Array.of(0x45));
     expect(takeAll(queue).map(({ length }) => length)).toEqual([0, 1]);
   });
+
+  test("ever new connections leave nothing behind beyond its bound", () => {
+    const queue = new EgressQueue({ maxBytes: 1e9, maxPackets: 100 });
+    for (let key = 1; key <= 5_000; key += 1) queue.push(packet(key, key));
+    expect([queue.packets, queue.flows, queue.droppedPackets]).toEqual([100, 100, 4_900]);
+    expect(takeAll(queue)).toHaveLength(100);
+  });
 });

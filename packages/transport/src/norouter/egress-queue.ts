@@ -30,6 +30,11 @@ export class EgressQueue {
     return this.#bytes;
   }
 
+  /** Connections that have, or of late had, packets here. */
+  get flows(): number {
+    return this.#flows.size;
+  }
+
   /** Packets that were lost to a bound since the start. */
   get droppedPackets(): number {
     return this.#droppedPackets;
@@ -102,6 +107,10 @@ export class EgressQueue {
     if (longest === undefined) return;
     this.#remove(longest);
     this.#droppedPackets += 1;
+    if (longest.packets.length > 0) return;
+    // Else who begins ever new connections would leave a flow behind for each.
+    this.#turns.splice(this.#turns.indexOf(longest), 1);
+    this.#flows.delete(longest.key);
   }
 }
 
