@@ -94,7 +94,7 @@ test("a terminal gets readable lines, written at once", () => {
   lines.isTTY = true;
   logTo(lines).info("relay.started", { port: 30_380 });
   expect(lines.text).toContain("relay.started");
-  expect(lines.text).toContain('"port":30380');
+  expect(lines.text).toContain("port=30380");
   expect(lines.text).not.toMatch(/^\{/);
   expect(lines.text.trimEnd().split("\n")).toHaveLength(1);
 });

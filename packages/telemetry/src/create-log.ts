@@ -3,9 +3,9 @@ import type { Writable } from "node:stream";
 import { systemClock, type Clock } from "@culvert/runtime";
 import { pino, type Logger } from "pino";
 import { describeError } from "./describe-error.ts";
+import { fieldsForEyes } from "./fields-for-eyes.ts";
 import { hideSecrets } from "./hide-secrets.ts";
 import { LineWriter } from "./line-writer.ts";
-import { spreadTables } from "./spread-tables.ts";
 import type { Log, LogFields, LogLevel } from "./log.ts";
 import type { LogEvent } from "./log-events.ts";
 
@@ -43,7 +43,7 @@ export function createLog(options: LogOptions): Log {
   const { level, format, destination, clock = systemClock, fields = {}, gather } = options;
   destination.on("error", () => undefined);
   const pretty = format === "pretty" || (format === "auto" && destination.isTTY === true);
-  const shape = pretty ? prettyShape(destination) : (line: string) => line;
+  const shape = pretty ? prettyShape(destination, level) : (line: string) => line;
   const writer = new LineWriter(destination, gather?.clock ?? systemClock);
   gather?.atExit(writer.flush);
   const logger = pino(
@@ -131,21 +131,34 @@ function timestamps(clock: Pick<Clock, "wallNowMs">): () => string {
 }
 
 /** Loads pino-pretty only where a person reads along; it formats in this thread, so that nothing is lost at exit. */
-function prettyShape(destination: LogOptions["destination"]): (line: string) => string {
+function prettyShape(
+  destination: LogOptions["destination"],
+  level: LogLevel,
+): (line: string) => string {
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as PinoPretty;
-  const oneLine = prettyFactory({
+  return prettyFactory({
     colorize: destination.isTTY === true,
     translateTime: "SYS:HH:MM:ss.l",
-    messageKey: "event",
     levelLabel: "level",
-    singleLine: true,
-    ignore: "pid,hostname",
+    // Its metadata would take the field `name` for that of a logger.
+    ignore: "pid,hostname,name",
+    hideObject: true,
+    messageFormat: (fields, _key, _label, { colors }) =>
+      `${String(fields["event"])} ${colors.reset(fieldsForEyes(fields, level === "debug"))}`.trimEnd(),
   });
-  return (line) => spreadTables(line, oneLine);
 }
 
 interface PinoPretty {
-  readonly prettyFactory: (options: Readonly<Record<string, unknown>>) => (line: string) => string;
+  readonly prettyFactory: (
+    options: Readonly<Record<string, unknown>> & {
+      readonly messageFormat: (
+        fields: Readonly<Record<string, unknown>>,
+        messageKey: string,
+        levelLabel: string,
+        extra: { readonly colors: { readonly reset: (text: string) => string } },
+      ) => string;
+    },
+  ) => (line: string) => string;
 }
 
 const noFields: LogFields = {};

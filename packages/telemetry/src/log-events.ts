@@ -102,6 +102,7 @@ export type LogEvent =
   | "norouter.agent.lacks"
   | "norouter.agent.silent"
   | "norouter.agent.lost"
+  | "norouter.agent.left"
   | "norouter.agent.stderr"
   | "norouter.message.refused"
   | "norouter.packet.dropped"
