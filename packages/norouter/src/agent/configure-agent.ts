@@ -8,6 +8,7 @@ import type { AgentMachine } from "./agent-options.ts";
 import { Bastion, type BastionOptions } from "./bastion.ts";
 import { meshQuery } from "./dns/mesh-query.ts";
 import { addToEtcHosts } from "./files/etc-hosts.ts";
+import { processOwner } from "./files/region-owner.ts";
 import { writeStateDirectory } from "./files/state-directory.ts";
 import { joinDialled } from "./net/join-dialled.ts";
 import { parseListenAddress } from "./net/listen-address.ts";
@@ -206,8 +207,8 @@ async function openProxies(
 }
 
 async function writeFiles(args: ConfigureArgs, machine: AgentMachine, scope: Scope): Promise<void> {
-  const { hostnameMap, stateDir, writeEtcHosts } = args;
-  const { log, environment, etcHosts } = machine;
+  const { me, hostnameMap, stateDir, writeEtcHosts } = args;
+  const { clock, log, environment, etcHosts } = machine;
   if (!stateDir.disable) {
     await attempt(log, "state directory", () =>
       writeStateDirectory({ path: stateDir.path, environment, hostnameMap, etcHosts }),
@@ -215,7 +216,8 @@ async function writeFiles(args: ConfigureArgs, machine: AgentMachine, scope: Sco
   }
   if (writeEtcHosts) {
     await attempt(log, etcHosts, async () => {
-      scope.add(await addToEtcHosts(etcHosts, hostnameMap));
+      const owner = processOwner(me);
+      scope.add(await addToEtcHosts(etcHosts, hostnameMap, { owner, clock }));
       return etcHosts;
     });
   }

@@ -1,24 +1,35 @@
 import { constants, copyFile, open, readFile } from "node:fs/promises";
-import { systemCode } from "@culvert/runtime";
-import { hostsRegion, regionIn, withoutRegion, withRegion } from "./hosts-region.ts";
+import { systemCode, type Clock } from "@culvert/runtime";
+import { withFileLock } from "./file-lock.ts";
+import { appendRegion, filterRegions, hostsRegion, withoutRegion } from "./hosts-region.ts";
+import type { RegionOwner } from "./region-owner.ts";
+
+/** Who names hosts in the system's hosts file. */
+export interface EtcHostsOptions {
+  readonly owner: RegionOwner;
+  readonly clock: Clock;
+}
 
 /**
- * Names the hosts of the virtual network in the system's hosts file. The file is written in place, so that it may be a mount, as in
- * containers; the first time a copy of it is kept beside it. Returns a function that takes the region out again, unless another agent has
- * replaced it meanwhile.
- * @throws the system's errors.
+ * Names the hosts of the virtual network in the system's hosts file, in a region of the agent's own; regions of other agents stay, unless
+ * they have ended. The file is written in place, so that it may be a mount, as in containers; the first time a copy of it is kept beside
+ * it. Returns a function that takes the region out again, and nothing else.
+ * @throws the system's errors; TransportError `timeout` where others write without end.
  */
 export async function addToEtcHosts(
   path: string,
   hostnameMap: ReadonlyMap<string, string>,
+  { owner, clock }: EtcHostsOptions,
 ): Promise<() => Promise<void>> {
+  const { name, isOver } = owner;
+  const isKept = (other: string | undefined): boolean =>
+    other !== undefined && other !== name && !isOver(other);
+  const region = asBytes(hostsRegion(hostnameMap, name));
+  const change = (edit: (text: string) => string): Promise<void> =>
+    withFileLock(`${path}.lock.norouter`, clock, () => edited(path, edit));
   await backUp(path);
-  const region = hostsRegion(hostnameMap);
-  await writeInPlace(path, withRegion(await readFile(path, "utf8"), region));
-  return async () => {
-    const text = await readFile(path, "utf8");
-    if (regionIn(text) === region) await writeInPlace(path, withoutRegion(text));
-  };
+  await change((text) => appendRegion(filterRegions(text, isKept), region));
+  return () => change((text) => withoutRegion(text, name));
 }
 
 async function backUp(path: string): Promise<void> {
@@ -30,8 +41,11 @@ async function backUp(path: string): Promise<void> {
 }
 
 /** Written first and cut behind it, so that at no moment the file is empty. */
-async function writeInPlace(path: string, text: string): Promise<void> {
-  const bytes = Buffer.from(text);
+async function edited(path: string, edit: (text: string) => string): Promise<void> {
+  const before = await readFile(path, encoding);
+  const text = edit(before);
+  if (text === before) return;
+  const bytes = Buffer.from(text, encoding);
   const file = await open(path, "r+");
   try {
     let written = 0;
@@ -43,3 +57,11 @@ async function writeInPlace(path: string, text: string): Promise<void> {
     await file.close();
   }
 }
+
+/** A text as it is in a file that is read byte for byte. */
+function asBytes(text: string): string {
+  return Buffer.from(text).toString(encoding);
+}
+
+/** Each byte a character: what others wrote comes out as it was, whatever it is. */
+const encoding = "latin1";
