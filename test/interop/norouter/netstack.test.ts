@@ -1,11 +1,12 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
-import { systemClock, systemRandom, type Random } from "@culvert/runtime";
+import { millis, systemClock, systemRandom, type Random } from "@culvert/runtime";
 import { Netstack } from "@culvert/netstack";
 import { encodeFrame, FrameDecoder, frameType } from "@culvert/wire";
 import { describe, expect, it, onTestFailed, onTestFinished } from "vitest";
 import { Child } from "../../support/child.ts";
-import { digest, echoServer, sendRandom } from "../../support/tcp.ts";
+import { digest, echoServer, sendRandom, TestServer } from "../../support/tcp.ts";
 import { endWithTest } from "../../support/temp-folder.ts";
 import { timed, waitUntil, within } from "../../support/wait.ts";
 import { realProgram } from "./program.ts";
@@ -67,6 +68,28 @@ describe.skipIf(real === undefined)("our netstack and the real agent's", () => {
       return connections === timeWait;
     });
   });
+
+  it("two hundred connections in a row from one port to an agent that ends each first, and still remembers it", async () => {
+    const host = await useHost(65_535, 0, endingServer);
+    const durationsMs: number[] = [];
+    for (let count = 0; count < 200; count += 1) {
+      const { tookMs } = await timed(async () => {
+        const connection = await host.stack.connect(
+          { address: agentIp, port: forwardedPort },
+          { local: { port: 40_000 }, timeoutMs: millis(10_000) },
+        );
+        let said = "";
+        connection.on("data", (chunk: Buffer) => (said += chunk.toString()));
+        await within(10_000, "the end", once(connection, "end"));
+        expect(said).toBe("bye");
+        connection.end();
+        await within(10_000, "its close", once(connection, "close"));
+      });
+      durationsMs.push(tookMs);
+    }
+    // A connection that is refused once comes a second later at the earliest, when SYN is sent again.
+    expect(Math.max(...durationsMs)).toBeLessThan(1_000);
+  });
 });
 
 interface Host {
@@ -76,8 +99,12 @@ interface Host {
 }
 
 /** A stack at {@link ownIp} with nothing but a real agent on the other side of its link. */
-async function useHost(mtu: number, lossPercent: number): Promise<Host> {
-  const server = await echoServer(0);
+async function useHost(
+  mtu: number,
+  lossPercent: number,
+  startServer: () => Promise<TestServer> = () => echoServer(0),
+): Promise<Host> {
+  const server = await startServer();
   onTestFinished(() => server.close());
   const [program = "", ...words] = real?.command ?? [];
   const agent = new Child(program, [...words, "agent", "--automated"]);
@@ -130,6 +157,11 @@ async function useHost(mtu: number, lossPercent: number): Promise<Host> {
   agent.stdin.write(encodeFrame(frameType.json, Buffer.from(JSON.stringify(message))));
   await within(10_000, "the agent's result", ready);
   return { stack, port: forwardedPort };
+}
+
+/** Says three bytes and ends. */
+function endingServer(): Promise<TestServer> {
+  return new TestServer((socket) => socket.resume().end("bye")).listen();
 }
 
 function lossBy(random: Random, percent: number): () => boolean {
