@@ -7,6 +7,7 @@ import { systemClock, systemRandom, WireError } from "@culvert/runtime";
 import { silentLog } from "@culvert/telemetry";
 import { duplexPair, waitUntil } from "@culvert/testkit";
 import { osDial } from "../net/os-dial.ts";
+import { listening } from "../proxy/proxy-fixture.test-data.ts";
 import { agentDefaults } from "../agent-defaults.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { DnsAnswerer } from "./dns-answerer.ts";
@@ -207,26 +208,25 @@ describe("asking the system's servers", () => {
     byUdp: (query: Buffer) => Uint8Array | undefined,
     byTcp?: (query: Uint8Array) => Uint8Array,
   ) {
+    const tcp = createServer((stream) => {
+      const framer = new DnsFramer();
+      stream.on("error", () => undefined);
+      stream.on("data", (chunk) => {
+        for (const message of framer.push(chunk)) {
+          if (byTcp !== undefined) stream.write(framedDns(byTcp(message)));
+        }
+      });
+    });
+    // A port that the many connections of other tests leave free; of UDP there are few.
+    const port = byTcp === undefined ? 0 : await listening(tcp);
     const socket = createSocket("udp4");
     onTestFinished(() => void socket.close());
-    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-    socket.on("message", (bytes, { port, address }) => {
+    await new Promise<void>((resolve) => socket.bind(port, "127.0.0.1", resolve));
+    socket.on("message", (bytes, from) => {
       const answer = byUdp(bytes);
-      if (answer !== undefined) socket.send(answer, port, address);
+      if (answer !== undefined) socket.send(answer, from.port, from.address);
     });
-    const { port } = socket.address();
-    if (byTcp !== undefined) {
-      const tcp = createServer((stream) => {
-        const framer = new DnsFramer();
-        stream.on("error", () => undefined);
-        stream.on("data", (chunk) => {
-          for (const message of framer.push(chunk)) stream.write(framedDns(byTcp(message)));
-        });
-      });
-      onTestFinished(() => void tcp.close());
-      await new Promise<void>((resolve) => void tcp.listen(port, "127.0.0.1", resolve));
-    }
-    return { address: "127.0.0.1", port };
+    return { address: "127.0.0.1", port: socket.address().port };
   }
   const question = query("x.example");
   const addressOf = (answer: Uint8Array): unknown =>
