@@ -24,6 +24,8 @@ export const agentDefaults = {
   maxConnections: 4_096,
   /** Questions the built-in DNS works at, at once; further ones are told to try elsewhere. */
   maxDnsQueries: 256,
+  /** Names the system looks up for the proxies, at once; the C library does few at a time, each for up to ten seconds. */
+  maxLookups: 256,
   /** Connections the built-in DNS serves at once. */
   maxDnsConnections: 256,
   /** Packets that may arrive while a configure is at work: as many as NoRouter's own queue holds. */

@@ -39,9 +39,9 @@ export class AgentNetwork {
       return formatIpv4(router.route(address)) === this.#deps.me;
     };
     return {
-      isInteresting: (host) => resolver.isInteresting(host),
+      isInteresting: (host, signal) => resolver.isInteresting(host, signal),
       dialMesh: async (host, port, signal) => {
-        const ip = await resolver.resolve(host);
+        const ip = await resolver.resolve(host, signal);
         // What is routed to us lies in our own network: the way through the manager would lead back here.
         return isOurs(ip) ? this.dialSystem(ip, port, signal) : this.dialMesh(ip, port, signal);
       },

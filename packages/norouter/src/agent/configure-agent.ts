@@ -16,6 +16,7 @@ import { OsListener } from "./net/os-listener.ts";
 import { HttpProxy } from "./proxy/http-proxy.ts";
 import { SocksProxy } from "./proxy/socks-proxy.ts";
 import { agentRouter } from "./resolver/agent-router.ts";
+import { NameLookups } from "./resolver/name-lookups.ts";
 import { Resolver } from "./resolver/resolver.ts";
 
 /** What a configured agent needs of its surroundings. */
@@ -181,12 +182,14 @@ async function openProxies(
   suggest: ConfigureDeps["suggest"],
   { machine, network, scope }: Parts,
 ): Promise<void> {
-  const { clock, random, log, lookup } = machine;
+  const { clock, random, log } = machine;
   const router = agentRouter(args);
   const { nameServers, hostnameMap } = args;
   const { dialMesh } = network;
-  const queryVia = (via: string, name: string): Promise<string[]> =>
-    meshQuery({ clock, random, nameServers, dialMesh }, via, name);
+  const queryVia = (via: string, name: string, signal?: AbortSignal): Promise<string[]> =>
+    meshQuery({ clock, random, nameServers, dialMesh }, via, name, signal);
+  const lookups = new NameLookups(machine.lookup);
+  const lookup = lookups.find.bind(lookups);
   const resolver = new Resolver({ router, lookup, queryVia, suggest }, hostnameMap);
   const proxyDeps = { clock, log, network: network.forProxies(resolver, router) };
   const proxies = [

@@ -12,18 +12,20 @@ export interface AskOptions {
   readonly clock: Clock;
   readonly limit: Millis;
   readonly what: string;
+  /** Ends the wait when nobody asks any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Asks one DNS query on a connection of its own, which is closed behind it. Returns the first message that bears the query's id.
- * @throws TransportError `timeout`, `connection_closed`, or as `dial`.
+ * @throws TransportError `timeout`, `aborted`, `connection_closed`, or as `dial`.
  */
 export function askOverStream(
   query: Uint8Array,
   dial: (signal: AbortSignal) => Promise<ByteStream>,
-  { clock, limit, what }: AskOptions,
+  options: AskOptions,
 ): Promise<Uint8Array> {
-  return withDeadline({ clock, limit, what }, async (signal) => {
+  return withDeadline(options, async (signal) => {
     const stream = await dial(signal);
     stream.on("error", () => undefined);
     const onAbort = (): void => void stream.destroy();
@@ -38,7 +40,7 @@ export function askOverStream(
           .find((message) => message[0] === query[0] && message[1] === query[1]);
         if (answer !== undefined) return answer;
       }
-      throw new TransportError("connection_closed", `${what}: closed without an answer`);
+      throw new TransportError("connection_closed", `${options.what}: closed without an answer`);
     } finally {
       signal.removeEventListener("abort", onAbort);
       stream.destroy();

@@ -22,6 +22,7 @@ export async function meshQuery(
   { clock, random, nameServers, dialMesh }: MeshQueryDeps,
   via: string,
   name: string,
+  signal?: AbortSignal,
 ): Promise<string[]> {
   const server = nameServers.find(({ ip }) => ip === via);
   if (server === undefined) {
@@ -31,10 +32,12 @@ export async function meshQuery(
   }
   const [high = 0, low = 0] = random.bytes(2);
   const query = encodeAddressQuery(high * 256 + low, name);
-  const answer = await askOverStream(query, (signal) => dialMesh(server.ip, server.port, signal), {
+  const dial = (end: AbortSignal): Promise<ByteStream> => dialMesh(server.ip, server.port, end);
+  const answer = await askOverStream(query, dial, {
     clock,
     limit: agentDefaults.meshQueryTimeout,
     what: `DNS of ${via} for ${name}`,
+    signal,
   });
   return addressesOf(decodeDns(answer));
 }

@@ -11,7 +11,7 @@ import type { RequestTarget } from "./proxy-target.ts";
 export interface ForwardOptions {
   readonly clock: Clock;
   readonly target: RequestTarget;
-  readonly dial: (signal: AbortSignal) => Promise<ByteStream>;
+  readonly dial: () => Promise<ByteStream>;
   /** Told of the first failure; answers the client as far as that is still possible. */
   readonly onError: (error: unknown) => void;
 }
@@ -22,16 +22,18 @@ export async function forwardRequest(
   res: ServerResponse,
   { clock, target, dial, onError }: ForwardOptions,
 ): Promise<void> {
-  const gone = new AbortController();
-  res.once("close", () => gone.abort());
   let stream: ByteStream;
   try {
-    stream = await dial(gone.signal);
+    stream = await dial();
   } catch (error) {
     onError(error);
     return;
   }
   stream.on("error", () => undefined);
+  if (res.destroyed) {
+    stream.destroy();
+    return;
+  }
   const upstream = request({
     createConnection: () => overTls(stream, target),
     method: req.method,

@@ -3,7 +3,7 @@ import { connect, createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { waitUntil } from "@culvert/testkit";
 import { HttpProxy } from "./http-proxy.ts";
-import { closedPort, listening, proxyOn, sayTo } from "./proxy-fixture.test-data.ts";
+import { closedPort, listening, proxyOn, sayTo, slowLookup } from "./proxy-fixture.test-data.ts";
 
 const httpProxy = () => proxyOn((deps) => new HttpProxy(deps));
 
@@ -220,3 +220,28 @@ describe("Upgrade", () => {
     );
   });
 });
+
+it.each([
+  ["a request", "GET http://web:1/ HTTP/1.1\r\nHost: web\r\n\r\n"],
+  ["an upload", "POST http://web:1/ HTTP/1.1\r\nHost: web\r\nContent-Length: 9\r\n\r\nabc"],
+  ["CONNECT", "CONNECT web:1 HTTP/1.1\r\nHost: web\r\n\r\n"],
+  [
+    "an upgrade",
+    "GET http://web:1/ HTTP/1.1\r\nHost: web\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+  ],
+])(
+  "of %s whose client leaves while its name is looked up, nothing is left",
+  async (_what, head) => {
+    const lookup = slowLookup();
+    const proxy = await proxyOn((deps) => new HttpProxy(deps), lookup);
+    const socket = connect(proxy.port, "127.0.0.1", () => socket.write(head));
+    socket.on("error", () => undefined);
+    await waitUntil(() => lookup.asked.length === 1, { what: "the look-up" });
+    socket.resetAndDestroy();
+    await waitUntil(() => lookup.asked[0]?.aborted, { what: "the look-up to be given up" });
+    lookup.goOn();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(proxy.dialled).toEqual([]);
+    expect(proxy.lines.filter(({ event }) => event === "entrance.fault")).toEqual([]);
+  },
+);

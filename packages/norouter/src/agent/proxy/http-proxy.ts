@@ -5,6 +5,7 @@ import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert
 import { rateLimited, type Log } from "@culvert/telemetry";
 import { agentDefaults } from "../agent-defaults.ts";
 import { answerAndClose } from "./answer-and-close.ts";
+import { closeSignal } from "./close-signal.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
 import type { ProxyNetwork } from "./proxy-network.ts";
@@ -76,12 +77,17 @@ export class HttpProxy {
       plainAnswer(res, 500, answers.notProxied);
       return;
     }
-    const isMesh = await this.#network.isInteresting(target.host);
+    const { signal } = closeSignal(res);
+    let isMesh = false;
     await forwardRequest(req, res, {
       clock: this.#clock,
       target,
-      dial: (signal) => this.#dial(isMesh, target, signal),
+      dial: async () => {
+        isMesh = await this.#network.isInteresting(target.host, signal);
+        return await this.#dial(isMesh, target, signal);
+      },
       onError: (error) => {
+        if (signal.aborted) return;
         this.#refused(target, error);
         plainAnswer(res, 500, isMesh ? answers.seeLog : `${errorText(error)}\n`);
       },
@@ -96,8 +102,9 @@ export class HttpProxy {
       return;
     }
     if (head.length > 0) client.unshift(head);
-    const isMesh = await this.#network.isInteresting(target.host);
-    const dialled = await this.#dialFor(client, target, isMesh);
+    const reached = await this.#reach(client, target);
+    if (reached === undefined) return;
+    const { isMesh, dialled } = reached;
     if (dialled === undefined) {
       const answer = isMesh ? answers.meshFailure : answers.systemFailure;
       answerAndClose(client, answer, this.#clock);
@@ -120,8 +127,9 @@ export class HttpProxy {
       return;
     }
     if (head.length > 0) client.unshift(head);
-    const isMesh = await this.#network.isInteresting(target.host);
-    const dialled = await this.#dialFor(client, target, isMesh);
+    const reached = await this.#reach(client, target);
+    if (reached === undefined) return;
+    const { isMesh, dialled } = reached;
     if (dialled === undefined) {
       const text = isMesh ? answers.seeLog : `cannot reach ${target.hostHeader}\n`;
       answerAndClose(client, rawAnswer(text), this.#clock);
@@ -138,27 +146,25 @@ export class HttpProxy {
     });
   }
 
-  #dial(isMesh: boolean, target: ProxyTarget, signal: AbortSignal): Promise<ByteStream> {
+  async #dial(isMesh: boolean, target: ProxyTarget, signal: AbortSignal): Promise<ByteStream> {
+    signal.throwIfAborted();
     const { dialMesh, dialSystem } = this.#network;
-    return (isMesh ? dialMesh : dialSystem)(target.host, target.port, signal);
+    return await (isMesh ? dialMesh : dialSystem)(target.host, target.port, signal);
   }
 
-  /** Connects as long as the client is there; undefined, and logged, where that fails. */
-  async #dialFor(
-    client: Duplex,
-    target: ProxyTarget,
-    isMesh: boolean,
-  ): Promise<ByteStream | undefined> {
-    const gone = new AbortController();
-    const onClose = (): void => gone.abort();
-    client.once("close", onClose);
+  /** Looks a target up and connects, as long as the client is there; without a connection, and logged, where that fails. */
+  async #reach(client: Duplex, target: ProxyTarget): Promise<Reached | undefined> {
+    const { signal, release } = closeSignal(client);
+    let isMesh = false;
     try {
-      return await this.#dial(isMesh, target, gone.signal);
+      isMesh = await this.#network.isInteresting(target.host, signal);
+      return { isMesh, dialled: await this.#dial(isMesh, target, signal) };
     } catch (error) {
+      if (signal.aborted) return undefined;
       this.#refused(target, error);
-      return undefined;
+      return { isMesh, dialled: undefined };
     } finally {
-      client.off("close", onClose);
+      release();
     }
   }
 
@@ -176,6 +182,12 @@ export class HttpProxy {
       reason: errorText(error),
     });
   }
+}
+
+interface Reached {
+  /** Whether by the virtual network. */
+  readonly isMesh: boolean;
+  readonly dialled: ByteStream | undefined;
 }
 
 /** What it is now may be silent for as long as it likes; and nobody else hears its errors. */

@@ -44,6 +44,7 @@ export async function proxyOn(
     readonly clock: typeof systemClock;
     readonly log: ReturnType<typeof recordedLog>["log"];
   }) => { serve(socket: Socket): void },
+  { isInteresting = (host) => Promise.resolve(host === "web") }: Partial<ProxyNetwork> = {},
 ) {
   const dialled: string[] = [];
   const dial = (kind: string) => (host: string, port: number, signal: AbortSignal) => {
@@ -52,7 +53,7 @@ export async function proxyOn(
     return osDial(kind === "mesh" ? "127.0.0.1" : host, port, limits);
   };
   const network: ProxyNetwork = {
-    isInteresting: (host) => Promise.resolve(host === "web"),
+    isInteresting,
     dialMesh: dial("mesh"),
     dialSystem: dial("system"),
   };
@@ -67,6 +68,17 @@ export async function proxyOn(
   });
   onTestFinished(() => listener.close());
   return { port: Number(listener.address.split(":")[1]), dialled, lines };
+}
+
+/** A look-up that takes until it is told to go on; `asked` has the signal of each. */
+export function slowLookup() {
+  const asked: AbortSignal[] = [];
+  let answer: (() => void) | undefined;
+  const isInteresting = (_host: string, signal: AbortSignal): Promise<boolean> => {
+    asked.push(signal);
+    return new Promise((resolve) => (answer = () => resolve(true)));
+  };
+  return { asked, isInteresting, goOn: () => answer?.() };
 }
 
 /** Says `text` to a port and returns all that is answered until the other end ends. */

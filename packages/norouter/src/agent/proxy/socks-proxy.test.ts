@@ -2,7 +2,8 @@ import { connect, createServer } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { systemClock, type Clock } from "@culvert/runtime";
 import { SocksProxy } from "./socks-proxy.ts";
-import { closedPort, listening, proxyOn, sayTo } from "./proxy-fixture.test-data.ts";
+import { waitUntil } from "@culvert/testkit";
+import { closedPort, listening, proxyOn, sayTo, slowLookup } from "./proxy-fixture.test-data.ts";
 
 const socksProxy = () => proxyOn((deps) => new SocksProxy(deps));
 const echo = () =>
@@ -100,4 +101,18 @@ it("who says nothing is cut off after the deadline", async () => {
   await new Promise((resolve) => socket.once("data", resolve));
   for (const expire of deadlines) expire();
   await closed;
+});
+
+it("of a client that leaves while its name is looked up, nothing is left", async () => {
+  const lookup = slowLookup();
+  const proxy = await proxyOn((deps) => new SocksProxy(deps), lookup);
+  const socket = connect(proxy.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 3, 3, ...text("web"), 0, 80));
+  await waitUntil(() => lookup.asked.length === 1, { what: "the look-up" });
+  socket.resetAndDestroy();
+  await waitUntil(() => lookup.asked[0]?.aborted, { what: "the look-up to be given up" });
+  lookup.goOn();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(proxy.dialled).toEqual([]);
 });

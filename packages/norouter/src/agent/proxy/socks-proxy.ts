@@ -17,6 +17,7 @@ import {
 } from "@culvert/wire";
 import { agentDefaults } from "../agent-defaults.ts";
 import { answerAndClose } from "./answer-and-close.ts";
+import { closeSignal } from "./close-signal.ts";
 import type { ProxyNetwork } from "./proxy-network.ts";
 
 /** What a {@link SocksProxy} needs. */
@@ -84,22 +85,23 @@ export class SocksProxy {
       return;
     }
     if (rest.length > 0) socket.unshift(rest);
-    const gone = new AbortController();
-    const onClose = (): void => gone.abort();
-    socket.once("close", onClose);
+    const { signal, release } = closeSignal(socket);
     const { isInteresting, dialMesh, dialSystem } = this.#network;
     const fields = { listener: "socks", target: `${host}:${port}` };
-    const isMesh = await isInteresting(host);
+    let isMesh = false;
     let dialled: ByteStream;
     try {
-      dialled = await (isMesh ? dialMesh : dialSystem)(host, port, gone.signal);
+      isMesh = await isInteresting(host, signal);
+      signal.throwIfAborted();
+      dialled = await (isMesh ? dialMesh : dialSystem)(host, port, signal);
     } catch (error) {
+      if (signal.aborted) return;
       this.#refused(errorText(error), fields.target);
       const reply = isMesh ? SocksReply.generalFailure : systemReply(error);
       answerAndClose(socket, request.answer(reply), this.#clock);
       return;
     } finally {
-      socket.off("close", onClose);
+      release();
     }
     this.#log.debug("norouter.agent.connection.opened", fields);
     socket.write(request.answer(SocksReply.succeeded));

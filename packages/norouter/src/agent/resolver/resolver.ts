@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { TransportError } from "@culvert/runtime";
+import { LimitError, TransportError } from "@culvert/runtime";
 import { isIpv4, type RouteSuggestion } from "@culvert/wire";
 import { canonicalName } from "../../router/hostname-glob.ts";
 import { formatIpv4, parseIpv4 } from "../../router/ipv4.ts";
@@ -9,10 +9,14 @@ import type { Router } from "../../router/router.ts";
 export interface ResolverDeps {
   /** Knows virtual addresses, routes, and what was learned. */
   readonly router: Router;
-  /** All addresses the system has for a name; rejects where it has none. */
-  readonly lookup: (name: string) => Promise<readonly string[]>;
+  /** All addresses the system has for a name; rejects where it has none, and when the signal aborts. */
+  readonly lookup: (name: string, signal?: AbortSignal) => Promise<readonly string[]>;
   /** Asks the DNS of the host with virtual address `via` for the IPv4 addresses of a name. */
-  readonly queryVia: (via: string, name: string) => Promise<readonly string[]>;
+  readonly queryVia: (
+    via: string,
+    name: string,
+    signal?: AbortSignal,
+  ) => Promise<readonly string[]>;
   /** Tells the manager of a route that was learned. */
   readonly suggest: (suggestion: RouteSuggestion) => void;
 }
@@ -30,15 +34,19 @@ export class Resolver {
     this.#hosts = new Set(hostnameMap.values());
   }
 
-  /** Whether a host is reached by the virtual network; all others are the system's. Never rejects. */
-  async isInteresting(host: string): Promise<boolean> {
+  /**
+   * Whether a host is reached by the virtual network; all others are the system's. False once the signal aborts.
+   * @throws LimitError where it cannot be told, since too many names are being looked up.
+   */
+  async isInteresting(host: string, signal?: AbortSignal): Promise<boolean> {
     if (isIP(host) !== 0) return this.#isRouted(host);
     if (this.#names.has(canonicalName(host))) return true;
     const via = this.#deps.router.routeName(host);
     if (via !== undefined && this.#hosts.has(formatIpv4(via))) return true;
     try {
-      return (await this.#deps.lookup(host)).some((ip) => this.#isRouted(ip));
-    } catch {
+      return (await this.#deps.lookup(host, signal)).some((ip) => this.#isRouted(ip));
+    } catch (error) {
+      if (error instanceof LimitError) throw error;
       return false;
     }
   }
@@ -46,21 +54,22 @@ export class Resolver {
   /**
    * The address of an interesting host. One that another host's DNS gave is learned, and suggested to the manager before anything is
    * sent there.
-   * @throws TransportError `name_not_found`, or as `queryVia`.
+   * @throws TransportError `name_not_found` or `aborted`, or as `lookup` and `queryVia`.
    */
-  async resolve(host: string): Promise<string> {
+  async resolve(host: string, signal?: AbortSignal): Promise<string> {
     if (isIpv4(host)) return host;
     const known = this.#names.get(canonicalName(host));
     if (known !== undefined) return known;
     const via = isIP(host) === 0 ? this.#deps.router.routeName(host) : undefined;
-    if (via !== undefined) return this.#resolveVia(formatIpv4(via), via, host);
-    const first = (await this.#deps.lookup(host)).find((ip) => isIpv4(ip));
+    if (via !== undefined) return this.#resolveVia(via, host, signal);
+    const first = (await this.#deps.lookup(host, signal)).find((ip) => isIpv4(ip));
     if (first === undefined) throw notFound(host);
     return first;
   }
 
-  async #resolveVia(viaText: string, via: number, host: string): Promise<string> {
-    const answered = await this.#deps.queryVia(viaText, canonicalName(host));
+  async #resolveVia(via: number, host: string, signal?: AbortSignal): Promise<string> {
+    const viaText = formatIpv4(via);
+    const answered = await this.#deps.queryVia(viaText, canonicalName(host), signal);
     const ips = answered.slice(0, maxSuggested);
     const [first] = ips;
     if (first === undefined) throw notFound(host);
