@@ -173,6 +173,11 @@ export function defaultSocket(file: string): string {
   return join(dirname(path), `${basename(path, extname(path))}.sock`);
 }
 
+/** Where the status socket of a daemon stands that a unit of deploy/systemd runs: the unit sets it, since it may not write elsewhere. */
+export function serviceSocket(role: Role): string {
+  return `/run/culvert-${role}/status.sock`;
+}
+
 /** A path that a Unix socket can have. */
 const socketKind: Kind<string> = {
   expected: "a path of at most 107 bytes",

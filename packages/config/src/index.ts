@@ -1,6 +1,12 @@
 export { formatHostPort, parseHostPort, type HostPort } from "./address-kinds.ts";
 export { loadClientConfig, type ClientConfig, type ProxyConfig } from "./client-config.ts";
-export { defaultSocket, type LogConfig, type QuicConfig, type Role } from "./common-schema.ts";
+export {
+  defaultSocket,
+  serviceSocket,
+  type LogConfig,
+  type QuicConfig,
+  type Role,
+} from "./common-schema.ts";
 export { configWarnings } from "./config-warnings.ts";
 export { configDefaults } from "./defaults.ts";
 export { detectRole } from "./detect-role.ts";

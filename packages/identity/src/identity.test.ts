@@ -151,6 +151,24 @@ describe("key files", () => {
     },
   );
 
+  it.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
+    "that systemd hands to a service are taken, with the group's bits that its access list shows",
+    async () => {
+      await mkdir("/run/credentials", { recursive: true });
+      const folder = await mkdtemp("/run/credentials/culvert-test-");
+      try {
+        const path = join(folder, "key");
+        await writeIdentityFile(path, generateIdentity());
+        await chmod(path, 0o440);
+        await loadIdentityFile(path);
+        await chmod(path, 0o444);
+        expect((await configError(loadIdentityFile(path))).code).toBe("key_file_permissions");
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+  );
+
   it("that are missing or no files are named with the reason", async () => {
     const missing = await configError(loadIdentityFile(join(directory, "none.key")));
     expect(missing.code).toBe("unreadable_file");

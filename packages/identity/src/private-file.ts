@@ -1,9 +1,11 @@
 import { constants } from "node:fs";
 import { open, unlink, type FileHandle } from "node:fs/promises";
+import { resolve } from "node:path";
 import { CulvertError, ConfigError, errorText, systemCode } from "@culvert/runtime";
 
 /**
- * Reads a file that only its owner may read. `what` names it in errors: `key file`.
+ * Reads a file that only its owner may read. `what` names it in errors: `key file`. A credential that systemd hands to a service
+ * (systemd.exec(5), LoadCredential) may have the bits of a group.
  * @throws ConfigError `unreadable_file` (missing, not permitted, not a file) or `key_file_permissions` (group or others have
  * access; not checked on Windows); each names the path.
  */
@@ -15,7 +17,7 @@ export async function readPrivateFile(path: string, what: string): Promise<Buffe
     file = await open(path, constants.O_RDONLY | nonBlocking);
     const stat = await file.stat();
     if (!stat.isFile()) throw new Error("not a regular file");
-    if (process.platform !== "win32" && (stat.mode & 0o077) !== 0) {
+    if (process.platform !== "win32" && (stat.mode & strangers(path)) !== 0) {
       const mode = (stat.mode & 0o777).toString(8).padStart(4, "0");
       throw new ConfigError(
         "key_file_permissions",
@@ -78,10 +80,20 @@ function unwritable(path: string, what: string, error: unknown): ConfigError {
   );
 }
 
+/**
+ * The mode bits that let others in. systemd lets the user of a service read its credentials by an access list, whose mask shows in
+ * place of the group's bits (0440); only root can put files there.
+ */
+function strangers(path: string): number {
+  return resolve(path).startsWith(credentialsFolder) ? 0o037 : 0o077;
+}
+
 /** The path as a POSIX shell takes it. */
 function quoted(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
+
+const credentialsFolder = "/run/credentials/";
 
 /** An Ed25519 key file has 119 bytes and a secret some dozens; comments are allowed. */
 const maxFileBytes = 16 * 1024;

@@ -23,7 +23,7 @@ export interface QueryStatusOptions {
 
 /**
  * Asks the daemon whose status socket is at `path` what it is doing.
- * @throws TransportError `dial_failed` where no daemon answers there, `timeout`, or `refused` where the answer makes no sense;
+ * @throws TransportError `dial_failed` where no daemon answers there (data `nobody`: none runs), `timeout`, or `refused` where the answer makes no sense;
  * LimitError `queue_full` where it is too long.
  */
 export function queryStatus(path: string, options: QueryStatusOptions = {}): Promise<unknown> {
@@ -79,6 +79,6 @@ function dialError(path: string, error: unknown): TransportError {
     nobody
       ? `no daemon with this configuration runs here: nothing answers at ${path}`
       : `cannot ask the daemon at ${path}: ${errorText(error)}`,
-    { data: { path }, cause: error },
+    { data: { path, nobody }, cause: error },
   );
 }

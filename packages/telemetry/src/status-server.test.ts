@@ -40,6 +40,14 @@ describe.skipIf(process.platform === "win32")("status over a Unix socket", () =>
     expect(existsSync(path)).toBe(false);
   });
 
+  test("a folder that is not there is what the error says", async () => {
+    path = join(folder, "missing", "relay.sock");
+    await expect(server().listen()).rejects.toMatchObject({
+      code: "address_unavailable",
+      message: expect.stringContaining(`the folder ${folder}/missing does not exist`) as string,
+    });
+  });
+
   test("a second daemon with the same configuration is refused, and the first goes on", async () => {
     await server().listen();
     await expect(server().listen()).rejects.toMatchObject({

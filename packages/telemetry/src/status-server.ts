@@ -1,6 +1,7 @@
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { ConfigError, errorText, systemCode, TransportError } from "@culvert/runtime";
 import { createBoundedServer } from "./http-bounds.ts";
 import type { Log } from "./log.ts";
@@ -131,9 +132,12 @@ function inUse(path: string): TransportError {
 }
 
 function unavailable(path: string, error: unknown): TransportError {
+  // The system says EACCES of a socket in a folder that is not there.
+  const folder = dirname(path);
+  const reason = existsSync(folder) ? errorText(error) : `the folder ${folder} does not exist`;
   return new TransportError(
     "address_unavailable",
-    `cannot listen on ${path} (control.socket): ${errorText(error)}`,
+    `cannot listen on ${path} (control.socket): ${reason}`,
     { data: { path, key: "control.socket" }, cause: error },
   );
 }
