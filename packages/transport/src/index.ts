@@ -30,7 +30,6 @@ export {
   type CommandLinkStatus,
 } from "./norouter/command-link.ts";
 export { CommandLinks } from "./norouter/command-links.ts";
-export { LineSplitter } from "./norouter/line-splitter.ts";
 export { NorouterSession, type NorouterSessionOptions } from "./norouter/norouter-session.ts";
 export {
   acceptNorouter,

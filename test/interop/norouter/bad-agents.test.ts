@@ -17,7 +17,7 @@ const deeds = {
   huge: { event: "norouter.agent.lost", reason: /16777211 bytes/ },
   nonsense: { event: "norouter.message.refused" },
   suggestion: { event: "norouter.route.refused" },
-  dies: { event: "norouter.agent.lost", reason: /exit code 3/ },
+  dies: { event: "norouter.agent.lost", reason: /exited with code 3/ },
 } as const;
 
 interface LogLine {

@@ -1,16 +1,13 @@
-import { spawn, type ChildProcessByStdio } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import {
+  CommandProcess,
   errorText,
-  millis,
-  TransportError,
   type Clock,
+  type CommandEnd,
   type Millis,
-  type Timer,
 } from "@culvert/runtime";
 import { FrameDecoder, quoteText, type NorouterFrame } from "@culvert/wire";
 import { FrameWriter, type EgressLimits } from "../egress/frame-writer.ts";
-import { LineSplitter } from "./line-splitter.ts";
 
 /** Who is told what a process does. */
 export interface AgentProcessHandlers {
@@ -19,7 +16,7 @@ export interface AgentProcessHandlers {
   /** A line of its standard error. */
   onStderrLine(line: string): void;
   /** It has ended, for this reason; called once, and nothing is called after it. */
-  onEnd(reason: string): void;
+  onEnd(reason: string, kind: CommandEnd["kind"]): void;
 }
 
 /** How a process is run. */
@@ -37,78 +34,41 @@ export interface AgentProcessOptions {
  */
 export class AgentProcess {
   readonly writer: FrameWriter;
-  readonly #clock: Clock;
-  readonly #options: AgentProcessOptions;
   readonly #handlers: AgentProcessHandlers;
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #decoder = new FrameDecoder();
-  readonly #stderr: LineSplitter;
+  readonly #command: CommandProcess;
+  readonly #decoder = new FrameDecoder({ maxJsonBytes });
+  readonly #done: Promise<void>;
   #spoke = false;
   #fault: string | undefined;
   #ended = false;
-  #timer: Timer | undefined;
-  readonly #done: Promise<void>;
-  #resolveDone!: () => void;
 
-  /** @throws whatever Node says of a command that it cannot even try to start. */
   constructor(clock: Clock, options: AgentProcessOptions, handlers: AgentProcessHandlers) {
-    this.#clock = clock;
-    this.#options = options;
+    const { argv: command, grace, egress } = options;
     this.#handlers = handlers;
-    this.#stderr = new LineSplitter((line) => handlers.onStderrLine(line));
-    this.#done = new Promise((resolve) => (this.#resolveDone = resolve));
-    const [program = "", ...args] = options.argv;
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
-    this.#child.on("error", (error) => {
-      // An error of a running process is a signal that was not delivered.
-      if (this.#child.pid === undefined) this.#end(`it cannot be started: ${errorText(error)}`);
-    });
-    this.writer = new FrameWriter(this.#inputOfChild(), options.egress);
-    this.#listen();
+    const onLine = (line: string): void => handlers.onStderrLine(line);
+    this.#command = new CommandProcess({ clock, command, grace, onLine });
+    this.writer = new FrameWriter(this.#command.stdin, egress);
+    this.#listen(this.#command.stdout);
+    this.#done = this.#command.ended.then((end) => this.#end(end));
   }
 
   /** Its process id; undefined where it could not be started. */
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#command.pid;
   }
 
-  /** Asks it to end and kills it after the grace time. Resolves when it has ended; never rejects. */
-  stop(): Promise<void> {
-    if (!this.#ended && this.#timer === undefined) {
-      this.#child.stdin.end();
-      this.#timer = this.#clock.setTimer(this.#options.grace, () => this.#kill());
+  /** Asks it to end, and ends it after the grace time. Resolves when it has ended, or cannot be made to; never rejects. */
+  async stop(): Promise<void> {
+    if (!this.#ended) {
+      this.#command.stdin.end();
+      void this.#command.stop();
     }
-    return this.#done;
+    await this.#done;
   }
 
-  /** Node has none for us where the system has no more files or processes to give; whoever made us is then told by what we throw. */
-  #inputOfChild(): Writable {
-    const input = this.#child.stdin as Writable | undefined;
-    if (input !== undefined) return input;
-    this.#ended = true;
-    throw new TransportError("refused", "the system has no more files or processes to give");
-  }
-
-  #listen(): void {
-    const { stdin, stdout, stderr } = this.#child;
-    // Whoever reads our frames is gone: its end will be told by itself.
-    stdin.on("error", () => undefined);
-    stdout.on("error", () => undefined);
-    stderr.on("error", () => undefined);
+  #listen(stdout: Readable): void {
     stdout.on("data", (chunk: Buffer) => this.#read(chunk));
     stdout.on("end", () => void this.stop());
-    stderr.on("data", (chunk: Buffer) => {
-      if (!this.#ended) this.#stderr.push(chunk);
-    });
-    this.#child.on("exit", (code, signal) => {
-      const how = signal === null ? `it ended with exit code ${code ?? 0}` : `${signal} ended it`;
-      // What it wrote last is still to be read, but its own children may keep the pipes open for ever.
-      const late = this.#clock.setTimer(lastWords, () => this.#end(how));
-      this.#child.once("close", () => {
-        late.cancel();
-        this.#end(how);
-      });
-    });
   }
 
   #read(chunk: Buffer): void {
@@ -130,28 +90,18 @@ export class AgentProcess {
 
   /** It can be talked to no longer. */
   #fail(reason: string): void {
-    if (this.#ended || this.#fault !== undefined) return;
     this.#fault = reason;
     void this.stop();
   }
 
-  #kill(): void {
-    this.#fault ??= "it did not end by itself";
-    this.#child.kill("SIGKILL");
-  }
-
-  #end(how: string): void {
-    if (this.#ended) return;
+  #end({ kind, text }: CommandEnd): void {
     this.#ended = true;
-    this.#timer?.cancel();
-    this.#stderr.end();
-    this.#child.stdin.destroy();
-    this.#child.stdout.destroy();
-    this.#child.stderr.destroy();
-    this.#handlers.onEnd(this.#fault === undefined ? how : `${this.#fault}; ${how}`);
-    this.#resolveDone();
+    this.#command.stdin.destroy();
+    this.#command.stdout.destroy();
+    this.#handlers.onEnd(this.#fault === undefined ? text : `${this.#fault}; ${text}`, kind);
   }
 }
 
-const lastWords = millis(500);
+/** An agent says that it is ready and what addresses names have: far less than its manager may tell it, whom everybody waits for. */
+const maxJsonBytes = 64 * 1024;
 const shownBytes = 80;

@@ -1,9 +1,9 @@
 import {
-  errorText,
   formatMillis,
   millis,
   RetrySchedule,
   type Clock,
+  type CommandEnd,
   type Millis,
   type Random,
   type Timer,
@@ -107,19 +107,15 @@ export class AgentSupervisor implements SwitchPort {
     this.#refusal = undefined;
     this.#enter({ kind: "starting" });
     const options = { argv, egress: this.#options.egress, grace: this.#options.grace };
-    try {
-      this.#process = new AgentProcess(clock, options, {
-        onFrame: (frame) => this.#receive(frame),
-        onStderrLine: (line) => {
-          this.#lastLine = line;
-          this.#logLine(line);
-        },
-        onEnd: (reason) => this.#ended(reason),
-      });
-    } catch (error) {
-      this.#ended(`it cannot be started: ${errorText(error)}`);
-      return;
-    }
+    this.#process = new AgentProcess(clock, options, {
+      onFrame: (frame) => this.#receive(frame),
+      onStderrLine: (line) => {
+        this.#lastLine = line;
+        this.#logLine(line);
+      },
+      onEnd: (reason, kind) => this.#ended(reason, kind),
+    });
+    if (this.#process.pid === undefined) return;
     log.info("norouter.agent.starting", { command: argv, pid: this.#process.pid });
     this.#process.writer.sendMessage(this.#request);
     this.#timer = clock.setTimer(this.#options.patience, () => {
@@ -232,9 +228,11 @@ export class AgentSupervisor implements SwitchPort {
     void this.#process?.stop();
   }
 
-  #ended(reason: string): void {
+  #ended(reason: string, kind: CommandEnd["kind"]): void {
+    const pid = this.#process?.pid;
     this.#process = undefined;
     this.#timer?.cancel();
+    if (kind === "left") this.#deps.log.error("norouter.agent.left", { pid, reason });
     if (this.#stopping) {
       this.#enter({ kind: "stopped" });
       return;
@@ -242,7 +240,8 @@ export class AgentSupervisor implements SwitchPort {
     const { clock, log } = this.#deps;
     const why = this.#refusal ?? reason;
     const said = this.#lastLine === "" ? {} : { lastLine: this.#lastLine };
-    if (!this.#options.restart) {
+    // What the system had no room for is no failure of the agent.
+    if (!this.#options.restart && kind !== "exhausted") {
       log.error("norouter.agent.lost", { reason: why, ...said });
       this.#enter({ kind: "gone", reason: why });
       return;

@@ -85,7 +85,9 @@ function seen(log: Recorder, event: string, fields: LogFields = {}): Promise<Lin
         (one) =>
           one.event === event && Object.entries(fields).every(([key, value]) => one[key] === value),
       );
-      if (line === undefined) throw new Error(`no ${event}: ${JSON.stringify(log.lines)}`);
+      if (line === undefined) {
+        throw new Error(`no ${event}: ${JSON.stringify(log.lines).slice(-4_000)}`);
+      }
       return line;
     },
     { timeout: 15_000, interval: 20 },
@@ -179,7 +181,7 @@ describe("a manager", () => {
     const flag = join(folder(), "died");
     const { log, manager, metric } = run(mesh({ a: [`die-once=${flag}`], b: [] }));
     const lost = await seen(log, "norouter.agent.lost", { host: "a" });
-    expect(lost).toMatchObject({ reason: "it ended with exit code 7", lastLine: "I am to die" });
+    expect(lost).toMatchObject({ reason: "it exited with code 7", lastLine: "I am to die" });
     expect(lost["retryIn"]).toMatch(/^\d+(\.\d+)?m?s$/);
     await vi.waitFor(
       () => {
@@ -197,7 +199,7 @@ describe("a manager", () => {
     [["refuse=port 80 is in use"], /^it cannot do what it was told: port 80 is in use$/],
     [["weak"], /^it cannot do what it was told: it lacks tcp$/],
     [["banner"], /begins with 0x42, not with 0x57; .* begins with "Welcome to this host!\\u\{a\}/],
-    [[`raw=42ffffff00020000`], /16777211 bytes of payload; at most 4194304/],
+    [[`raw=42ffffff00020000`], /16777211 bytes of payload; at most 65536/],
   ])("tells why an agent that says %j is none", async (words, reason) => {
     const { log } = run(mesh({ a: words }));
     const lost = await seen(log, "norouter.agent.lost", { host: "a" });
@@ -209,7 +211,9 @@ describe("a manager", () => {
     const { manifest } = parseManifest(text, "test");
     const { log } = run(manifest);
     const lost = await seen(log, "norouter.agent.lost", { host: "a" });
-    expect(lost["reason"]).toMatch(/^it cannot be started: spawn \/nowhere\/norouter ENOENT$/);
+    expect(lost["reason"]).toMatch(
+      /^it cannot be started: there is no program \/nowhere\/norouter,/,
+    );
     const strange = await seen(log, "norouter.agent.lost", { host: "b" });
     expect(strange["reason"]).toMatch(/^it cannot be started: .*null bytes/);
   });
@@ -259,6 +263,22 @@ describe("a manager", () => {
     expect(log.lines.filter(({ event }) => event === "norouter.agent.lost")).toEqual([]);
   });
 
+  it("leaves nothing behind that a command has started", async () => {
+    const { log, manager } = run(mesh({ a: ["wrapper"], b: ["wrapper", "stay"] }));
+    await manager.allReady;
+    const inner = log.lines
+      .map(({ line }) => Number(/^inner (\d+)$/.exec(String(line))?.[1]))
+      .filter((pid) => pid > 0);
+    expect(inner).toHaveLength(2);
+    await manager.stop();
+    await vi.waitFor(
+      () => {
+        for (const pid of inner) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+      },
+      { timeout: 10_000 },
+    );
+  });
+
   it("tells when the last agent has ended, where none is to be started again", async () => {
     const { log, manager } = run(mesh({ a: ["die"], b: ["die"] }), { restart: false });
     await manager.allGone;
@@ -304,6 +324,25 @@ describe("another manifest", () => {
     expect(await manager.reload(without(manifest, "b"))).toMatchObject({ removed: ["b"] });
     expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
     expect(log.lines.filter(({ event }) => event === "norouter.agent.lost")).toEqual([]);
+  });
+
+  it("is taken up though an agent that goes cannot be killed, which is told", async () => {
+    const manifest = mesh({ a: [], b: ["stay"] });
+    const { manager, log } = run(manifest);
+    await manager.allReady;
+    const { pid } = manager.status().agents[1]!;
+    // What a command that has changed its user brings: the system refuses.
+    const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+    });
+    try {
+      expect(await manager.reload(without(manifest, "b"))).toMatchObject({ removed: ["b"] });
+      const told = await seen(log, "norouter.agent.left", { host: "b" });
+      expect(told["reason"]).toBe(`it cannot be ended, and is left behind as process ${pid}`);
+    } finally {
+      kill.mockRestore();
+      process.kill(pid!, "SIGKILL");
+    }
   });
 
   it("takes the last of several, and none once it is to end", async () => {

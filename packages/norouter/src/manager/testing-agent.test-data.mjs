@@ -3,6 +3,7 @@
  * What it receives it tells on standard error.
  */
 import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { setInterval } from "node:timers";
 
@@ -60,11 +61,18 @@ function act(word, text) {
     process.stderr.write("I am to die\n", () => process.exit(7));
   }
   if (word === "die") process.exit(5);
-  if (word === "stuck") process.stdin.pause();
+  if (word === "stuck") {
+    process.stdin.pause();
+    setInterval(() => undefined, 1_000);
+  }
 }
 
 if (words.has("banner")) process.stdout.write("Welcome to this host!\n");
 if (words.has("stay")) setInterval(() => undefined, 1_000);
+if (words.has("wrapper")) {
+  const inner = spawn(process.execPath, ["-e", "setInterval(() => 0, 1000)"], { stdio: "ignore" });
+  process.stderr.write(`inner ${inner.pid}\n`);
+}
 
 let rest = Buffer.alloc(0);
 process.stdin.on("data", (chunk) => {

@@ -1,4 +1,5 @@
 import {
+  CommandProcess,
   errorText,
   millis,
   RetrySchedule,
@@ -6,6 +7,7 @@ import {
   TransportError,
   type Clock,
   type CloseReason,
+  type CommandEnd,
   type Millis,
   type Random,
   type RetryOptions,
@@ -14,7 +16,6 @@ import type { Identity, PeerId } from "@culvert/identity";
 import { StreamCarrier } from "../mproxy/stream-carrier.ts";
 import type { WssSettings } from "../mproxy/wss-settings.ts";
 import type { Session } from "../session.ts";
-import { CommandProcess } from "./command-process.ts";
 import { acceptNorouter } from "./open-norouter.ts";
 
 /** One peer that a command leads to. */
@@ -146,12 +147,8 @@ export class CommandLink {
     this.#state = "starting";
     this.#starts += 1;
     this.#lastLine = undefined;
-    let process: CommandProcess;
-    try {
-      process = this.#spawn();
-    } catch (error) {
-      return { why: errorText(error), wasUp: false };
-    }
+    const process = this.#spawn();
+    if (process.pid === undefined) return { why: (await process.ended).text, wasUp: false };
     this.#process = process;
     observer.started(name, process.pid);
     let session: Session | undefined;
@@ -166,10 +163,11 @@ export class CommandLink {
     } catch (error) {
       why = errorText(error);
     }
-    const isDead = await Promise.race([process.ended, soon(this.#deps.clock)]);
-    await process.stop();
+    const end = await Promise.race([process.ended, soon(this.#deps.clock)]);
+    const { kind, text } = await process.stop();
     this.#process = undefined;
-    return { why: this.#explain(why, isDead), wasUp: session !== undefined };
+    if (kind === "left") why = `${why}; ${text}`;
+    return { why: this.#explain(why, end), wasUp: session !== undefined };
   }
 
   #spawn(): CommandProcess {
@@ -180,6 +178,7 @@ export class CommandLink {
       command,
       folder,
       env,
+      maxLineLength,
       onLine: (line) => {
         // The log of an agent is no last word; what ssh or a shell complains of is.
         if (!line.startsWith("{")) this.#lastLine = line.slice(0, lastLineLength);
@@ -205,10 +204,10 @@ export class CommandLink {
   }
 
   /** Where the command has ended by itself, that and its last words say more than the end of a pipe. */
-  #explain(why: string, ended: string | undefined): string {
-    if (ended === undefined) return why;
+  #explain(why: string, end: CommandEnd | undefined): string {
+    if (end === undefined) return why;
     const said = this.#lastLine === undefined ? "" : `; it said last: ${this.#lastLine}`;
-    return `${why}; ${ended}${said}`;
+    return `${why}; ${end.text}${said}`;
   }
 }
 
@@ -227,5 +226,6 @@ function soon(clock: Clock): Promise<undefined> {
 export const commandRetry: RetryOptions = { first: millis(500), cap: millis(30_000), factor: 2 };
 /** ssh looks up a name, dials and proves itself, a container may have to start, and then Node does. */
 export const commandStartTimeout = millis(30_000);
+const maxLineLength = 1_000;
 const lastLineLength = 200;
 const youngSession = millis(10_000);

@@ -1,11 +1,26 @@
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { systemClock } from "@culvert/runtime";
-import { waitUntil, within } from "@culvert/testkit";
-import { afterEach, describe, expect, test } from "vitest";
-import { CommandProcess } from "./command-process.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "./clock.ts";
+import { CommandProcess, type CommandEnd } from "./command-process.ts";
+import { withDeadline } from "./deadline.ts";
+import { millis } from "./duration.ts";
 
 const started: CommandProcess[] = [];
+
+interface Wait {
+  readonly limitMs?: number;
+  readonly what: string;
+}
+
+function within<T>(promise: Promise<T>, { limitMs = 5_000, what }: Wait): Promise<T> {
+  return withDeadline({ clock: systemClock, limit: millis(limitMs), what }, () => promise);
+}
+
+/** Polls until the condition holds. */
+async function waitUntil(condition: () => boolean, { limitMs = 5_000, what }: Wait): Promise<void> {
+  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: limitMs, interval: 10 });
+}
 
 function run(
   script: string,
@@ -21,6 +36,10 @@ function run(
   });
   started.push(process_);
   return { process: process_, lines };
+}
+
+function exited(text: string): CommandEnd {
+  return { kind: "exited", text };
 }
 
 function isAlive(pid: number): boolean {
@@ -44,14 +63,16 @@ describe("CommandProcess", () => {
     expect(String(bytes)).toBe("there and back");
     process.stdin.end();
     await within(process.stop(), { what: "its end" });
-    expect(await process.ended).toBe("it exited with code 0");
+    expect(await process.ended).toEqual(exited("it exited with code 0"));
   });
 
   test("tells how it ended, after its last words", async () => {
     const { process, lines } = run(
       "console.error('no route'); console.error('bye'); process.exit(7)",
     );
-    expect(await within(process.ended, { what: "its end" })).toBe("it exited with code 7");
+    expect(await within(process.ended, { what: "its end" })).toEqual(
+      exited("it exited with code 7"),
+    );
     expect(lines).toEqual(["no route", "bye"]);
   });
 
@@ -63,7 +84,10 @@ describe("CommandProcess", () => {
       env: {},
       onLine: () => undefined,
     });
-    expect(await within(process.ended, { what: "its end" })).toContain("no program /nowhere/ssh");
+    expect(await within(process.ended, { what: "its end" })).toEqual({
+      kind: "unstartable",
+      text: "it cannot be started: there is no program /nowhere/ssh, or not the folder it is to run in",
+    });
     await process.stop();
   });
 
@@ -84,8 +108,27 @@ describe("CommandProcess", () => {
     const grandchild = Number(lines[0]);
     expect(isAlive(grandchild)).toBe(true);
     await within(process.stop(), { limitMs: 10_000, what: "its end" });
-    expect(await process.ended).toBe("SIGKILL ended it");
+    expect(await process.ended).toEqual(exited("SIGKILL ended it"));
     await waitUntil(() => !isAlive(grandchild), { what: "the end of what it started" });
+  });
+
+  test("what nobody can end is left and told so, and holds nobody up", async () => {
+    const { process: command } = run("setInterval(() => undefined, 1000)");
+    // As for a command that has become another user's.
+    const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+    });
+    try {
+      const end = await within(command.stop(), { limitMs: 10_000, what: "giving up" });
+      expect(end).toEqual({
+        kind: "left",
+        text: `it cannot be ended, and is left behind as process ${command.pid}`,
+      });
+      expect(await command.stop()).toBe(end);
+    } finally {
+      kill.mockRestore();
+      process.kill(command.pid!, "SIGKILL");
+    }
   });
 
   test("what it leaves behind ends with it", async () => {
@@ -96,7 +139,9 @@ describe("CommandProcess", () => {
       process.stdin.once("data", () => process.exit(3));`);
     await waitUntil(() => lines.length === 1, { what: "its words" });
     process.stdin.write("go");
-    expect(await within(process.ended, { what: "its end" })).toBe("it exited with code 3");
+    expect(await within(process.ended, { what: "its end" })).toEqual(
+      exited("it exited with code 3"),
+    );
     await waitUntil(() => !isAlive(Number(lines[0])), { what: "the end of what it started" });
   });
 });
