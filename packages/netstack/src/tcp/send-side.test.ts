@@ -39,11 +39,16 @@ class Sending {
     return this.taken();
   }
 
-  acknowledge(position: number, windowBytes = 100_000, carriesData = false): Sent[] {
+  acknowledge(
+    position: number,
+    windowBytes = 100_000,
+    carriesData = false,
+    segmentPosition = 1,
+  ): Sent[] {
     this.side.acknowledge(
       {
         position,
-        segmentPosition: 1,
+        segmentPosition,
         windowBytes,
         carriesData,
         sack: undefined,
@@ -182,6 +187,41 @@ describe("the send side", () => {
     expect(sending.acknowledge(1, last)).toMatchObject([{ position: 1, bytes: 100 }]);
   });
 
+  test("has a smaller window after fast recovery, once (RFC 5681 §3.2, RFC 9438 §4.6)", () => {
+    const sending = new Sending();
+    sending.write(1_000);
+    for (let count = 0; count < 3; count += 1) sending.acknowledge(1);
+    sending.acknowledge(1_001);
+    expect(sending.write(10_000)).toHaveLength(7);
+  });
+
+  test("takes no sample of what a duplicate had it send again (Karn's rule, RFC 6298 §3)", () => {
+    const sending = new Sending();
+    sending.write(1_000);
+    for (let count = 0; count < 3; count += 1) sending.acknowledge(1);
+    sending.nowMs += 5_000;
+    sending.acknowledge(1_001);
+    expect(sending.side.rtt.smoothedMs).toBe(0);
+  });
+
+  test("takes no window of a segment that was overtaken (SND.WL1, RFC 9293 §3.10.7.4)", () => {
+    const sending = new Sending();
+    sending.write(200);
+    sending.acknowledge(101, 5_000, false, 20);
+    sending.acknowledge(101, 60, false, 10);
+    expect(sending.side.windowBytes).toBe(5_000);
+    sending.acknowledge(101, 7_000, false, 20);
+    expect(sending.side.windowBytes).toBe(7_000);
+  });
+
+  test("ignores old acknowledgements even on the newest of segments", () => {
+    const sending = new Sending();
+    sending.write(300);
+    sending.acknowledge(201, 5_000, false, 10);
+    sending.acknowledge(101, 0, false, 20);
+    expect([sending.side.acknowledged, sending.side.windowBytes]).toEqual([201, 5_000]);
+  });
+
   test("ignores old acknowledgements and their windows", () => {
     const sending = new Sending();
     sending.write(200);
@@ -208,6 +248,30 @@ describe("the send side", () => {
       { bytes: 100 },
       { bytes: 99 },
     ]);
+  });
+
+  test("asks a window that closes again as often as at first", () => {
+    const sending = new Sending(100);
+    sending.write(500);
+    sending.acknowledge(101, 0);
+    for (let count = 0; count < 5; count += 1) {
+      sending.expire();
+      sending.acknowledge(101, 0);
+    }
+    expect(sending.acknowledge(102, 100)).toMatchObject([{ position: 102, bytes: 100 }]);
+    sending.acknowledge(202, 0);
+    expect(sending.side.timerAtMs - sending.nowMs).toBe(200);
+  });
+
+  test("fills small windows as often as the peer opens them", () => {
+    const sending = new Sending(1_000);
+    sending.write(2_000);
+    sending.acknowledge(1_001, 30);
+    for (let end = 1_031; end < 1_200; end += 30) {
+      expect(sending.side.timerAtMs - sending.nowMs).toBe(200);
+      sending.expire();
+      sending.acknowledge(end, 30);
+    }
   });
 
   test("takes a small window in the end, though it is not worth a segment", () => {

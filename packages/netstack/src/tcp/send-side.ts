@@ -40,6 +40,7 @@ export interface Acknowledgement {
   /** Bytes, scaled. */
   readonly windowBytes: number;
   readonly carriesData: boolean;
+  /** Counts only if both ends agreed on it ({@link SendTerms.sackAllowed}). */
   readonly sack: readonly SackBlock[] | undefined;
   /** The round-trip time its timestamp shows; undefined without one. */
   readonly timestampRttMs: number | undefined;
@@ -238,7 +239,6 @@ export class SendSide {
   /** The timer has expired: something is lost, or the window has been closed for long. */
   expire(nowMs: number, optionBytes: number): void {
     this.#timerAtMs = Infinity;
-    this.#timedPosition = undefined;
     if (this.#next > this.#acknowledged && this.#windowBytes > 0)
       this.#retransmit(nowMs, optionBytes);
     else this.#probe(nowMs, optionBytes);
@@ -254,6 +254,8 @@ export class SendSide {
   #advance(ack: Acknowledgement, nowMs: number): void {
     const wasSentAgain = this.#acknowledged < this.#sentAgainTo;
     this.#acknowledged = ack.position;
+    // Whoever takes bytes is asked again as soon as at first.
+    this.#probes = 0;
     this.buffer.releaseTo(ack.position);
     const flightBytes = this.#next - ack.position;
     if (this.#timedPosition !== undefined && ack.position >= this.#timedPosition) {
@@ -271,7 +273,6 @@ export class SendSide {
   }
 
   #windowOpened(nowMs: number): void {
-    this.#probes = 0;
     if (this.#next > this.#acknowledged) this.#timerAtMs = nowMs + this.rtt.rtoMs;
     else this.#timerAtMs = Infinity;
   }
