@@ -3,7 +3,9 @@ import { Netstack, type NetstackOptions, type TcpConnection } from "./index.ts";
 import {
   decodeIpv4,
   decodeTcp,
+  encodeIcmp,
   encodeTcp,
+  icmpType,
   parseIpv4Address,
   tcpFlag,
   type TcpHeader,
@@ -75,6 +77,24 @@ export class ScriptedPeer {
         payload === undefined ? [] : [payload],
       ),
     );
+  }
+
+  /** The network says that a segment of the stack with this sequence number could not be delivered. */
+  async sendUnreachable(sequence: number, code: number): Promise<void> {
+    const about = encodeTcp(
+      { source: stackIp, destination: peerIp },
+      {
+        sourcePort: this.stackPort,
+        destinationPort: peerPort,
+        sequence,
+        acknowledgment: 0,
+        flags: tcpFlag.syn,
+        window: 0,
+      },
+    );
+    const message = { type: icmpType.unreachable, code, rest: 0, body: about.subarray(0, 28) };
+    this.stack.receive(encodeIcmp({ source: peerIp, destination: stackIp }, message));
+    await this.clock.advance(0);
   }
 
   /** Sends bytes at the peer's next position and moves it on. */

@@ -139,6 +139,12 @@ describe("a TCP segment", () => {
     expect(read.options.sack).toEqual(sack.slice(0, 3));
   });
 
+  test("is refused when its checksum leaves the addresses out (RFC 9293 §3.1)", () => {
+    const packet = altered((bytes) => writeUint16(bytes, 36, 0));
+    writeUint16(packet, 36, checksumOf(sumBytes(packet, 20)));
+    expect(decodeTcp(whole(packet))).toBe("bad_transport_checksum");
+  });
+
   test.each([
     ["shorter than a header", "bad_transport_header", 19, (bytes: Uint8Array) => bytes],
     ["with a header of 16 bytes", "bad_transport_header", 40, offsetOf(4)],

@@ -193,6 +193,16 @@ describe("listening", () => {
     );
   });
 
+  test("takes no more calls than there may be connections", async () => {
+    const peer = new ScriptedPeer({ limits: { connections: 2 } });
+    peer.stack.listen({ port: 80 }, {}, () => undefined);
+    for (const sourcePort of [1, 2, 3]) {
+      await peer.send({ sourcePort, sequence: peerInitial, flags: syn, acknowledgment: 0 });
+    }
+    expect(peer.taken().map(flagsOf)).toEqual(["SA", "SA"]);
+    expect(peer.stack.stats().drops.too_many_connections).toBe(1);
+  });
+
   test("ends handshakes under way when it is closed, and keeps connections", async () => {
     const peer = new ScriptedPeer();
     const accepted: TcpConnection[] = [];
@@ -277,6 +287,11 @@ describe("connecting", () => {
     void peer.stack.connect(remote, { local }).catch(() => undefined);
     expect(peer.only().sourcePort).toBe(4_000);
     expect(await failureOf(peer.stack.connect(remote, { local }))).toBe("address_in_use");
+    peer.stack.listen({ port: 4_001 }, {}, () => undefined);
+    const listening = { ...local, port: 4_001 };
+    expect(await failureOf(peer.stack.connect(remote, { local: listening }))).toBe(
+      "address_in_use",
+    );
     const foreign = { address: "10.1.1.1" };
     expect(await failureOf(peer.stack.connect(remote, { local: foreign }))).toBe(
       "address_unavailable",
@@ -354,6 +369,8 @@ describe("a stack", () => {
 
   test("drops what comes from or goes to no host (RFC 9293 §3.9.2.3)", () => {
     const peer = new ScriptedPeer();
+    // Not even who takes calls to any address is asked.
+    peer.stack.onUnclaimed = () => "reset";
     const header = {
       sourcePort: 1,
       destinationPort: 2,

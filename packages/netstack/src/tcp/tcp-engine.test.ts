@@ -126,6 +126,57 @@ describe("opening", () => {
     expect(outcome.code).toBeUndefined();
   });
 
+  test("answers no RST by RST, whatever it acknowledges (RFC 9293 §3.10.7.3)", async () => {
+    const peer = new ScriptedPeer();
+    const outcome = await dial(peer);
+    takeSyn(peer);
+    await peer.send({ flags: rst | ack, acknowledgment: 1_234 });
+    expect([peer.taken(), outcome.code]).toEqual([[], undefined]);
+  });
+
+  test("fails when the network says that SYN arrived nowhere (RFC 5461 §4.1)", async () => {
+    const peer = new ScriptedPeer();
+    const outcome = await dial(peer);
+    takeSyn(peer);
+    await peer.sendUnreachable(peer.acknowledgment - 1, 1);
+    expect(outcome.code).toBe("dial_failed");
+    expect(peer.stack.stats().tcp.connections).toBe(0);
+  });
+
+  test("goes on when the network speaks of what was not sent (RFC 5927 §4.1)", async () => {
+    const peer = new ScriptedPeer();
+    const outcome = await dial(peer);
+    takeSyn(peer);
+    await peer.sendUnreachable(peer.acknowledgment, 1);
+    await peer.sendUnreachable(peer.acknowledgment - 2, 1);
+    await peer.send({ sequence: peerInitial, flags: syn | ack });
+    expect(outcome).toMatchObject({ connection: { destroyed: false } });
+  });
+
+  test("answers SYN that comes again by SYN with ACK again (RFC 9293 §3.10.7.4)", async () => {
+    const peer = new ScriptedPeer();
+    peer.stack.listen({ port: 80 }, {}, () => undefined);
+    const call = { sequence: peerInitial, flags: syn, acknowledgment: 0 };
+    await peer.send(call);
+    const answer = peer.only();
+    await peer.send(call);
+    const { flags, sequence, acknowledgment } = peer.only();
+    expect({ flags, sequence, acknowledgment }).toEqual({
+      flags: syn | ack,
+      sequence: answer.sequence,
+      acknowledgment: answer.acknowledgment,
+    });
+  });
+
+  test("of both ends at once is refused by RST like any other (RFC 9293 §3.10.7.4)", async () => {
+    const peer = new ScriptedPeer();
+    const outcome = await dial(peer);
+    takeSyn(peer);
+    await peer.send({ sequence: peerInitial, flags: syn, acknowledgment: 0 });
+    await peer.send({ flags: rst });
+    expect(outcome.code).toBe("refused");
+  });
+
   test("succeeds when both ends call at once (RFC 9293 §3.5)", async () => {
     const peer = new ScriptedPeer();
     const outcome = await dial(peer);
@@ -209,6 +260,14 @@ describe("what does not belong (RFC 5961)", () => {
     expect(peer.taken()).toHaveLength(10);
   });
 
+  test("what ICMP says ends no open connection (RFC 5927 §6)", async () => {
+    const peer = new ScriptedPeer();
+    const seen = watch(await peer.open());
+    await peer.sendUnreachable(peer.acknowledgment - 1, 3);
+    await peer.sendUnreachable(peer.acknowledgment, 3);
+    expect(seen).toEqual({ code: undefined, closed: false });
+  });
+
   test("segments without ACK are dropped", async () => {
     const peer = new ScriptedPeer();
     const connection = await peer.open();
@@ -223,9 +282,11 @@ describe("what does not belong (RFC 5961)", () => {
     expect(peer.only()).toMatchObject({ flags: rst, sequence: 77 });
     await peer.send({ flags: syn, sequence: 9, payload: new Uint8Array(3) });
     expect(peer.only()).toMatchObject({ flags: rst | ack, sequence: 0, acknowledgment: 13 });
+    await peer.send({ flags: fin, sequence: 9, payload: new Uint8Array(3) });
+    expect(peer.only()).toMatchObject({ flags: rst | ack, acknowledgment: 13 });
     await peer.send({ flags: rst });
     expect(peer.taken()).toEqual([]);
-    expect(peer.stack.stats().tcp.resetsSent).toBe(2);
+    expect(peer.stack.stats().tcp.resetsSent).toBe(3);
   });
 });
 
@@ -241,6 +302,18 @@ describe("timestamps (RFC 7323)", () => {
     expect(connection.readableLength).toBe(5);
     await peer.sendBytes(5, option(1_000));
     expect(connection.readableLength).toBe(10);
+  });
+
+  test("old segments without data are answered by a challenge (§5.3 R1)", async () => {
+    const peer = new ScriptedPeer();
+    const connection = await peer.open({ timestamps: { value: 1, echo: 0 } });
+    const options = { timestamps: { value: 0, echo: 1 } };
+    connection.write("hello");
+    await peer.clock.advance(0);
+    expect(peer.only().payload).toHaveLength(5);
+    await peer.send({ acknowledgment: peer.acknowledgment + 5, options });
+    expect(flagsOf(peer.only())).toBe("A");
+    expect(connection.stats().unacknowledgedBytes).toBe(5);
   });
 
   test("segments without the option are dropped once it was agreed on, but not RST", async () => {
@@ -281,6 +354,31 @@ describe("receiving", () => {
       ...new Array<number>(10).fill(1),
       ...new Array<number>(10).fill(2),
     ]);
+  });
+
+  test("each segment beyond a gap is told of at once, so that its sender can count (RFC 5681 §4.2)", async () => {
+    const peer = new ScriptedPeer();
+    await peer.open();
+    for (const ahead of [10, 20, 30]) {
+      peer.sendNow({ sequence: peer.sequence + ahead, payload: new Uint8Array(10) });
+    }
+    expect(peer.taken().map(({ acknowledgment }) => acknowledgment)).toEqual(
+      new Array<number>(3).fill(peer.sequence),
+    );
+  });
+
+  test("SACK blocks count only where both ends agreed on them (RFC 2018 §2)", async () => {
+    for (const sackPermitted of [undefined, true] as const) {
+      const peer = new ScriptedPeer();
+      const connection = await peer.open({ sackPermitted });
+      connection.write(new Uint8Array(14_600));
+      await peer.clock.advance(0);
+      peer.taken();
+      const [start, end] = [peer.acknowledgment + 1_460, peer.acknowledgment + 8 * 1_460];
+      await peer.send({ options: { sack: [{ start: start >>> 0, end: end >>> 0 }] } });
+      const isSentAgain = sackPermitted === true;
+      expect(connection.stats().retransmittedSegments > 0).toBe(isSentAgain);
+    }
   });
 
   test("several segments of a turn share an acknowledgement, but at most eight", async () => {
@@ -418,6 +516,28 @@ describe("closing", () => {
     expect(accepted).toBe(1);
   });
 
+  test("TIME-WAIT gives way to SYN with a later timestamp only, whatever its number (RFC 6191 §2)", async () => {
+    const peer = new ScriptedPeer();
+    const connection = await peer.open({ timestamps: { value: 1, echo: 0 } });
+    const stamped = (value: number) => ({ options: { timestamps: { value, echo: 1 } } });
+    connection.end();
+    connection.resume();
+    await peer.clock.advance(0);
+    peer.acknowledgment = (peer.acknowledgment + 1) >>> 0;
+    await peer.send({ flags: fin | ack, ...stamped(1_000) });
+    peer.sequence = (peer.sequence + 1) >>> 0;
+    expect(peer.stack.stats().tcp.timeWait).toBe(1);
+    peer.taken();
+    peer.stack.listen({ port: 80 }, {}, () => undefined);
+    const call = { flags: syn, acknowledgment: 0 };
+    for (const value of [999, 1_000]) {
+      await peer.send({ ...call, sequence: peer.sequence + 100, ...stamped(value) });
+      expect(flagsOf(peer.only())).toBe("A");
+    }
+    await peer.send({ ...call, sequence: peer.sequence - 100, ...stamped(1_001) });
+    expect(flagsOf(peer.only())).toBe("SA");
+  });
+
   test("destroy(error) resets, and so does destroy() before the end", async () => {
     for (const error of [new Error("enough"), undefined]) {
       const peer = new ScriptedPeer();
@@ -454,6 +574,21 @@ describe("closing", () => {
     expect(peer.taken()).toEqual([]);
     await peer.clock.advance(2_000);
     expect(flagsOf(peer.only())).toBe("RA");
+    expect(peer.stack.stats().tcp.connections).toBe(0);
+  });
+
+  test("destroy() in FIN-WAIT-2 waits no longer for FIN of the peer than allowed", async () => {
+    const peer = new ScriptedPeer({ tcp: { finWait2Ms: 3_000 } });
+    const connection = await peer.open();
+    connection.end();
+    await peer.clock.advance(0);
+    await peer.send({ acknowledgment: (peer.only().sequence + 1) >>> 0 });
+    // Whoever still reads may wait as long as they like.
+    await peer.clock.advance(10_000);
+    expect(peer.stack.stats().tcp.connections).toBe(1);
+    connection.destroy();
+    await peer.clock.advance(3_100);
+    expect(peer.taken().map(flagsOf)).toEqual(["RA"]);
     expect(peer.stack.stats().tcp.connections).toBe(0);
   });
 

@@ -354,7 +354,7 @@ export class TcpEngine implements HostedConnection {
         segmentPosition,
         windowBytes: segment.window * 2 ** (this.#output.terms?.peerShift ?? 0),
         carriesData: segment.payload.length > 0,
-        sack: this.#output.terms?.sack === true ? sack : undefined,
+        sack,
         timestampRttMs: this.#timestamps.rttMs(timestamps?.echo ?? 0, nowMs),
       },
       nowMs,
