@@ -168,11 +168,12 @@ export class Agent {
     this.#send(configureResult(request.id, { features: agentFeatures, version: agentVersion }));
   }
 
-  #send(message: NorouterMessage): void {
-    if (this.#isClosed) return;
-    if (!this.#deps.writer.sendMessage(serializeMessage(message))) {
-      this.#log.warn("limit.reached", { limit: "egress", what: message.kind });
-    }
+  /** Whether the manager will be told, as far as we know. */
+  #send(message: NorouterMessage): boolean {
+    if (this.#isClosed) return false;
+    const isSent = this.#deps.writer.sendMessage(serializeMessage(message));
+    if (!isSent) this.#log.warn("limit.reached", { limit: "messages", what: message.kind });
+    return isSent;
   }
 
   #refused(reason: string): void {

@@ -25,7 +25,8 @@ export interface ConfigureDeps {
   readonly bastion: BastionOptions;
   /** Sends a packet to the manager, or drops it. */
   readonly sendPacket: (packet: Uint8Array) => void;
-  readonly suggest: (suggestion: RouteSuggestion) => void;
+  /** Tells the manager of a route; false where it cannot be told. */
+  readonly suggest: (suggestion: RouteSuggestion) => boolean;
 }
 
 /** An agent that does what it was told. */

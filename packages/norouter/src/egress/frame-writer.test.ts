@@ -64,6 +64,40 @@ describe("FrameWriter", () => {
     expect(writer.sendPacket(Buffer.alloc(20))).toBe(false);
   });
 
+  it("has room for messages where packets have none, up to a bound of their own", async () => {
+    const stream = new HeldStream();
+    const writer = new FrameWriter(stream, { maxFrames: 2, maxMessages: 3, maxMessageBytes: 110 });
+    const [packet, message] = [Buffer.alloc(100), Buffer.alloc(40)];
+    expect([1, 2, 3].map(() => writer.sendPacket(packet))).toEqual([true, true, false]);
+    expect([1, 2, 3].map(() => writer.sendMessage(message))).toEqual([true, true, false]);
+    expect([1, 2].map(() => writer.sendMessage(Buffer.alloc(2)))).toEqual([true, false]);
+    expect(writer.sendPacket(packet)).toBe(false);
+    // The first write is the frames of this turn; what is written meanwhile leaves with the second.
+    await turn();
+    stream.release();
+    await turn();
+    expect(writer.sendMessage(message)).toBe(true);
+    const frames = new FrameDecoder().push(stream.writes[0]!);
+    const { l3, json } = frameType;
+    expect(frames.map(({ type }) => type)).toEqual([l3, l3, json, json, json]);
+  });
+
+  it("takes no room from packets for the messages that wait", () => {
+    const writer = new FrameWriter(new HeldStream(), { maxFrames: 2, maxBytes: 1_000 });
+    for (let count = 0; count < 10; count += 1) {
+      expect(writer.sendMessage(Buffer.alloc(400))).toBe(true);
+    }
+    const packet = Buffer.alloc(400);
+    expect([1, 2, 3].map(() => writer.sendPacket(packet))).toEqual([true, true, false]);
+  });
+
+  it("lets one message through that is longer than the bound, as a configuration of many hosts is", () => {
+    const writer = new FrameWriter(new HeldStream(), { maxMessageBytes: 110 });
+    expect(writer.sendPacket(Buffer.alloc(20))).toBe(true);
+    expect(writer.sendMessage(Buffer.alloc(5_000))).toBe(true);
+    expect(writer.sendMessage(Buffer.alloc(20))).toBe(false);
+  });
+
   it("copies what it is given", async () => {
     const stream = new HeldStream();
     const packet = Buffer.alloc(20, 1);

@@ -14,7 +14,10 @@ const routes: NorouterRoute[] = [
   { toCidr: ["172.16.0.0/12"], toHostnameGlob: [], via: "" },
 ];
 
-function resolverOf(answers: Readonly<Record<string, readonly string[]>> = {}) {
+function resolverOf(
+  answers: Readonly<Record<string, readonly string[]>> = {},
+  isSuggested: () => boolean = () => true,
+) {
   const suggested: RouteSuggestion[] = [];
   const asked: string[] = [];
   const router = agentRouter({ hostnameMap, routes } as unknown as ConfigureArgs);
@@ -32,7 +35,10 @@ function resolverOf(answers: Readonly<Record<string, readonly string[]>> = {}) {
         asked.push(`${host} ${name}`);
         return Promise.resolve(answers[name] ?? []);
       },
-      suggest: (suggestion) => suggested.push(suggestion),
+      suggest: (suggestion) => {
+        suggested.push(suggestion);
+        return isSuggested();
+      },
     },
     hostnameMap,
   );
@@ -89,6 +95,19 @@ describe("resolving", () => {
     expect(await resolver.isInteresting("10.9.9.2")).toBe(true);
     await resolver.resolve("a.corp.example");
     expect(suggested).toHaveLength(2);
+  });
+
+  it("fails where the manager cannot be told of the route, and learns none until it can", async () => {
+    let hasRoom = false;
+    const answers = { "a.corp.example": ["10.9.9.1", "10.9.9.2"] };
+    const { resolver } = resolverOf(answers, () => hasRoom);
+    await expect(resolver.resolve("a.corp.example")).rejects.toThrow(
+      'the manager cannot be told that "a.corp.example" (10.9.9.1, 10.9.9.2) lies behind 127.0.42.150',
+    );
+    expect(await resolver.isInteresting("10.9.9.1")).toBe(false);
+    hasRoom = true;
+    expect(await resolver.resolve("a.corp.example")).toBe("10.9.9.1");
+    expect(await resolver.isInteresting("10.9.9.1")).toBe(true);
   });
 
   it("takes the first IPv4 address of the system else", async () => {

@@ -17,8 +17,8 @@ export interface ResolverDeps {
     name: string,
     signal?: AbortSignal,
   ) => Promise<readonly string[]>;
-  /** Tells the manager of a route that was learned. */
-  readonly suggest: (suggestion: RouteSuggestion) => void;
+  /** Tells the manager of a route; false where it cannot be told. */
+  readonly suggest: (suggestion: RouteSuggestion) => boolean;
 }
 
 /** Tells the proxies which hosts lie in the virtual network, and where, learning routes on the way (NOROUTER.md §4). */
@@ -54,7 +54,8 @@ export class Resolver {
   /**
    * The address of an interesting host. One that another host's DNS gave is learned, and suggested to the manager before anything is
    * sent there.
-   * @throws TransportError `name_not_found` or `aborted`, or as `lookup` and `queryVia`.
+   * @throws TransportError `name_not_found` or `aborted`, or as `lookup` and `queryVia`; LimitError `queue_full` where the manager cannot
+   * be told, since it would send elsewhere what goes there.
    */
   async resolve(host: string, signal?: AbortSignal): Promise<string> {
     if (isIpv4(host)) return host;
@@ -73,11 +74,11 @@ export class Resolver {
     const ips = answered.slice(0, maxSuggested);
     const [first] = ips;
     if (first === undefined) throw notFound(host);
+    if (!this.#deps.suggest({ ip: ips, route: viaText })) throw notSuggested(host, ips, viaText);
     for (const ip of ips) {
       const address = parseIpv4(ip);
       if (address !== undefined) this.#deps.router.learn(address, via);
     }
-    this.#deps.suggest({ ip: ips, route: viaText });
     return first;
   }
 
@@ -91,6 +92,12 @@ function notFound(host: string): TransportError {
   return new TransportError("name_not_found", `no IPv4 address for ${JSON.stringify(host)}`, {
     data: { host },
   });
+}
+
+function notSuggested(host: string, ips: readonly string[], via: string): LimitError {
+  const what = `${JSON.stringify(host)} (${ips.join(", ")}) lies behind ${via}`;
+  const text = `the manager cannot be told that ${what}: it does not read`;
+  return new LimitError("queue_full", text, { data: { limit: "messages", host, via } });
 }
 
 /** Addresses of one name that are learned: an answer may hold thousands, and what is learned is bounded. */
