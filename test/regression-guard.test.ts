@@ -98,9 +98,9 @@ it("a command loads no more code than it needs", async () => {
 const bounds: Readonly<
   Record<Role, { timers: number; signals: number; datagrams: number; heapKib: number }>
 > = {
-  relay: { timers: 4.2, signals: 1.5, datagrams: 12, heapKib: 14 },
-  server: { timers: 3, signals: 2.5, datagrams: 7, heapKib: 14 },
-  client: { timers: 3, signals: 1.5, datagrams: 7, heapKib: 14 },
+  relay: { timers: 4.2, signals: 1.5, datagrams: 7, heapKib: 14 },
+  server: { timers: 3, signals: 2.5, datagrams: 4.2, heapKib: 14 },
+  client: { timers: 3, signals: 1.5, datagrams: 3.1, heapKib: 14 },
 };
 
 async function countsOf(trial: Trial): Promise<Readonly<Record<Role, WorkCounts>>> {

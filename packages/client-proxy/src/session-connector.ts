@@ -12,7 +12,7 @@ import {
   type SpliceResult,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
-import { readTip, writeTip, type Session } from "@culvert/transport";
+import { passEarlyBytes, readAnswer, writeTip, type Session } from "@culvert/transport";
 import {
   decodeForwardAnswer,
   encodeForward,
@@ -90,7 +90,7 @@ export class SessionConnector implements Connector {
     const lines = log.child({ entrance, clientPort, server, target, trace });
     this.#open += 1;
     try {
-      const stream = await this.#openConnection(request, traceId);
+      const { stream, earlyBytes } = await this.#openConnection(request, traceId);
       const connection: LiveConnection = {
         trace,
         entrance,
@@ -98,7 +98,7 @@ export class SessionConnector implements Connector {
         server,
         target,
         openedAt: clock.now(),
-        progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
+        progress: { leftToRightBytes: earlyBytes, rightToLeftBytes: 0 },
       };
       this.#live.add(connection);
       metrics.connections.set(this.#live.size);
@@ -119,9 +119,12 @@ export class SessionConnector implements Connector {
     }
   }
 
-  async #openConnection(request: ConnectRequest, traceId: Uint8Array): Promise<ByteStream> {
+  async #openConnection(
+    request: ConnectRequest,
+    traceId: Uint8Array,
+  ): Promise<{ readonly stream: ByteStream; readonly earlyBytes: number }> {
     const { clock } = this.#deps;
-    const { signal, clientPort } = request;
+    const { signal, clientPort, early } = request;
     const endsAt = clock.now() + this.#options.answerTimeout;
     if (this.#draining)
       throw new ConnectRefused(Status.draining, "this client is shutting down", "client");
@@ -131,6 +134,7 @@ export class SessionConnector implements Connector {
     const target = formatTarget(parseTarget(request.target));
     const stream = await this.#openStream(session, signal);
     stream.on("error", ignore);
+    let stopEarly: (() => number) | undefined;
     try {
       writeTip(stream, {
         kind: "connect",
@@ -140,17 +144,12 @@ export class SessionConnector implements Connector {
         clientPort,
         inner: encodeForward({ clientPort, target, capabilities: [] }),
       });
-      const tip = await readTip(stream, {
-        clock,
-        deadline: millis(Math.max(1, endsAt - clock.now())),
-        signal,
-      });
-      if (tip.kind !== "answer") {
-        throw new TransportError("refused", `the relay answered a connect with ${tip.kind}`);
-      }
-      assertOk(tip);
-      return stream;
+      if (early !== undefined) stopEarly = passEarlyBytes(early, stream);
+      const deadline = millis(Math.max(1, endsAt - clock.now()));
+      assertOk(await readAnswer(stream, { clock, deadline, signal }));
+      return { stream, earlyBytes: stopEarly?.() ?? 0 };
     } catch (error) {
+      stopEarly?.();
       stream.destroy();
       throw error;
     }

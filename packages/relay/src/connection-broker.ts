@@ -11,7 +11,7 @@ import {
   type SpliceResult,
 } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
-import { readTip, writeTip } from "@culvert/transport";
+import { passEarlyBytes, readAnswer, readTip, writeTip } from "@culvert/transport";
 import { parseTarget, Status, statusName, type Answer, type Connect } from "@culvert/wire";
 import type { ConnectionTable, LiveConnection } from "./connection-table.ts";
 import type { AttachedPeer, Directory } from "./directory.ts";
@@ -138,7 +138,7 @@ export class ConnectionBroker {
     const { client, connect } = request;
     const uncount = connections.countServer(connect.server);
     try {
-      const offered = await this.#offer(request, opening.signal);
+      const offered = await this.#offer(stream, request, opening.signal);
       if (offered.kind === "refused") {
         this.#refuse(stream, client, connect, offered.refusal, offered.answer);
         return;
@@ -150,17 +150,22 @@ export class ConnectionBroker {
       }
       opening.over();
       writeTip(stream, offered.answer);
-      await this.#splice(stream, offered.stream, client, connect);
+      await this.#splice(stream, offered, client, connect);
     } finally {
       uncount();
     }
   }
 
-  /** Asks the server; the stream it gives back is past its answer. */
-  async #offer({ client, server, connect }: Request, signal: AbortSignal): Promise<Offered> {
+  /** Asks the server, and passes on what the client says meanwhile; the stream it gives back is past its answer. */
+  async #offer(
+    asking: ByteStream,
+    { client, server, connect }: Request,
+    signal: AbortSignal,
+  ): Promise<Offered> {
     const { clock, limits } = this.#deps;
     const endsAt = clock.now() + limits.connectTimeout;
     let stream: ByteStream | undefined;
+    let stopEarly: (() => number) | undefined;
     try {
       stream = await withDeadline(
         {
@@ -182,19 +187,16 @@ export class ConnectionBroker {
         clientPort: connect.clientPort,
         inner: connect.inner,
       });
+      stopEarly = passEarlyBytes(asking, stream);
       const deadline = millis(Math.max(1, endsAt - clock.now()));
-      const tip = await readTip(stream, { clock, deadline, signal });
-      if (tip.kind !== "answer") {
-        throw new WireError("unexpected_message", `expected answer, got ${tip.kind}`);
-      }
-      if (tip.status === Status.ok) return { kind: "open", stream, answer: tip };
+      const answer = await readAnswer(stream, { clock, deadline, signal });
+      const earlyBytes = stopEarly();
+      if (answer.status === Status.ok) return { kind: "open", stream, answer, earlyBytes };
       stream.destroy();
-      return {
-        kind: "refused",
-        refusal: { status: tip.status, text: tip.text, limit: tip.limit },
-        answer: tip,
-      };
+      const { status, text, limit } = answer;
+      return { kind: "refused", refusal: { status, text, limit }, answer };
     } catch (error) {
+      stopEarly?.();
       stream?.destroy();
       return { kind: "refused", refusal: offerRefusal(error, connect.server), answer: undefined };
     }
@@ -202,7 +204,7 @@ export class ConnectionBroker {
 
   async #splice(
     left: ByteStream,
-    right: ByteStream,
+    { stream: right, earlyBytes }: Opened,
     client: AttachedPeer,
     connect: Connect,
   ): Promise<void> {
@@ -215,7 +217,7 @@ export class ConnectionBroker {
       server: connect.server,
       target: connect.target,
       openedAt: clock.now(),
-      progress: { leftToRightBytes: 0, rightToLeftBytes: 0 },
+      progress: { leftToRightBytes: earlyBytes, rightToLeftBytes: 0 },
     };
     const remove = connections.add(connection);
     metrics.connectionsOpened.inc();
@@ -280,8 +282,17 @@ interface Opening {
   readonly over: () => void;
 }
 
+/** A stream that the server has accepted. */
+interface Opened {
+  readonly kind: "open";
+  readonly stream: ByteStream;
+  readonly answer: Answer;
+  /** What was passed on to it ahead of the answer. */
+  readonly earlyBytes: number;
+}
+
 type Offered =
-  | { readonly kind: "open"; readonly stream: ByteStream; readonly answer: Answer }
+  | Opened
   | { readonly kind: "refused"; readonly refusal: Refusal; readonly answer: Answer | undefined };
 
 function identifiers(client: AttachedPeer, connect: Connect | undefined): Record<string, unknown> {

@@ -1,8 +1,8 @@
 import { generateIdentity } from "@culvert/identity";
 import { millis, systemClock, type ByteStream } from "@culvert/runtime";
-import { readTip, writeTip, type Session } from "@culvert/transport";
+import { maxEarlyBytes, readAnswer, readTip, writeTip, type Session } from "@culvert/transport";
 import { Capability, Status, type Tip } from "@culvert/wire";
-import { waitUntil, within } from "@culvert/testkit";
+import { readBytes, waitUntil, within } from "@culvert/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   answerOffer,
@@ -262,6 +262,74 @@ describe("connect", () => {
     expect(await readAll(left)).toBe("answer");
     await waitUntil(() => made.relay.status().connections.length === 0, { what: "the end" });
     expect(made.relay.status().bytes).toEqual({ clientToServer: 8, serverToClient: 6 });
+  });
+
+  it("passes first bytes on behind the offer, and the rest after the answer", async () => {
+    const { made, client, server } = await pair();
+    const question = Buffer.alloc(maxEarlyBytes + 10_000, "q");
+    const left = await client.openStream();
+    left.on("error", () => undefined);
+    writeTip(left, connectTip("lan-box", "echo"));
+    left.end(question);
+    const { stream: right } = await takeOffer(server);
+    const early = await within(readBytes(right, maxEarlyBytes), { what: "the first bytes" });
+    expect(early).toEqual(question.subarray(0, maxEarlyBytes));
+    await waitUntil(() => left.writableFinished, { what: "all to be at the relay" });
+    expect(right.readableLength).toBe(0);
+    sayAnswer(right);
+    const rest = readAll(right);
+    right.end("answer");
+    const answer = await readTip(left, { clock: systemClock, deadline: millis(3_000) });
+    expect(statusOf(answer)).toBe(Status.ok);
+    expect(await readAll(left)).toBe("answer");
+    expect((await rest).length).toBe(10_000);
+    await waitUntil(() => made.relay.status().connections.length === 0, { what: "the end" });
+    const bytes = { clientToServer: question.length, serverToClient: 6 };
+    expect(made.relay.status().bytes).toEqual(bytes);
+  });
+
+  it("offers nothing, bytes included, of what is not granted, and tells of a refusal after them", async () => {
+    const { made, client, server } = await pair();
+    const asking = async (target: string): Promise<ByteStream> => {
+      const stream = await client.openStream();
+      stream.on("error", () => undefined);
+      writeTip(stream, connectTip("lan-box", target));
+      stream.write("a secret");
+      return stream;
+    };
+    const answerTo = (stream: ByteStream): Promise<Tip> =>
+      readTip(stream, { clock: systemClock, deadline: millis(3_000) });
+    const denied = await answerTo(await asking("22"));
+    expect(statusOf(denied)).toBe(Status.permission_denied_by_relay);
+    const left = await asking("echo");
+    const { stream: right, offer } = await answerOffer(server, Status.target_refused, "no");
+    expect(offer).toMatchObject({ kind: "offer", target: "echo" });
+    expect(await answerTo(left)).toMatchObject({ status: Status.target_refused, text: "no" });
+    left.resume().end();
+    right.resume();
+    await waitUntil(() => right.destroyed && left.destroyed, { what: "both ends" });
+    expect(made.relay.status().bytes).toEqual({ clientToServer: 0, serverToClient: 0 });
+  });
+
+  it("counts a connection whose target cut it at its first byte as opened and closed, even where the reset overtakes the answer", async () => {
+    const { made, client, server } = await pair();
+    for (let round = 0; round < 3; round += 1) {
+      const left = await client.openStream();
+      left.on("error", () => undefined);
+      writeTip(left, connectTip("lan-box", "echo"));
+      left.write("x");
+      const { stream: right } = await takeOffer(server);
+      sayAnswer(right);
+      right.destroy(new Error("the target has reset"));
+      const answer = await readAnswer(left, { clock: systemClock, deadline: millis(3_000) });
+      expect(answer.status).toBe(Status.ok);
+      await waitUntil(() => left.destroyed, { what: "the client's end" });
+      expect(left.errored).toMatchObject({ code: "stream_reset" });
+    }
+    await waitUntil(() => made.relay.status().connections.length === 0, { what: "the end" });
+    const metrics = await made.registry.metrics();
+    expect(metrics).toContain('culvert_relay_connections_closed_total{cause="server"} 3');
+    expect(metrics).not.toContain("culvert_relay_connections_refused_total{");
   });
 
   it("shows the four identifiers while it is open", async () => {

@@ -3,6 +3,7 @@ export { closeGently } from "./close-gently.ts";
 export { chooseDialEngine, chooseListenEngine, isLoopback } from "./engine-choice.ts";
 export type { EngineChoice, EnginePolicy } from "./engine-choice.ts";
 export { dialTimeoutDefault, reconnectDefaults } from "./defaults.ts";
+export { firstBytesOrTurn, maxEarlyBytes, passEarlyBytes } from "./early-bytes.ts";
 export { createEngines } from "./engines.ts";
 export { dialRace, resolveAddresses, type LookUp, type RaceOptions } from "./happy-eyeballs.ts";
 export { formatHostPort, type HostPort } from "./host-port.ts";
@@ -46,6 +47,7 @@ export {
 export type { EgressLimits } from "./norouter/egress-queue.ts";
 export { LinkMetrics } from "./metrics.ts";
 export { QuicSession } from "./quic-session.ts";
+export { readAnswer } from "./read-answer.ts";
 export { attach } from "./attach.ts";
 export { planDials, type BetterWay, type DialPlan, type Transport } from "./transport-race.ts";
 export {

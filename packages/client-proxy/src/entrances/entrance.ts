@@ -19,6 +19,11 @@ export interface ConnectRequest {
   readonly clientPort: number;
   /** Which entrance asks, for logs and status. */
   readonly entrance: string;
+  /**
+   * Where P1's first bytes are read from while the answer is waited for; they go ahead of it. After a refusal they are lost. Not given
+   * where P1 is to be told first that the connection is open.
+   */
+  readonly early?: ByteStream | undefined;
   /** Aborts as soon as P1 is known to be gone. */
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { errorText, splice, TransportError, type Clock } from "@culvert/runtime";
+import { firstBytesOrTurn } from "@culvert/transport";
 import type { Connector, EntranceStatus } from "./entrance.ts";
 
 /** What a {@link Forwarder} needs. */
@@ -64,12 +65,15 @@ export class Forwarder {
         new TransportError("aborted", "the client closed before its connection opened"),
       );
     socket.once("close", onClose);
+    const speaksFirst = replies.opened === undefined;
     try {
+      if (speaksFirst) await firstBytesOrTurn(socket);
       const connection = await this.#deps.connector.connect({
         server: destination.server,
         target: destination.target,
         clientPort: socket.remotePort ?? 0,
         entrance: this.#entrance,
+        early: speaksFirst ? socket : undefined,
         signal: controller.signal,
       });
       socket.off("close", onClose);

@@ -38,6 +38,7 @@ export async function runStdio(
       target,
       clientPort: 0,
       entrance: "stdio",
+      early: near,
       signal: controller.signal,
     });
     const result = await splice(near, connection.stream, connection.progress);
