@@ -1,6 +1,8 @@
 import { CubicWindow } from "./cubic.ts";
 import { LossRecovery } from "./loss-recovery.ts";
+import { PeerWindow } from "./peer-window.ts";
 import type { RttEstimator } from "./rtt-estimator.ts";
+import { RttSamples } from "./rtt-samples.ts";
 import type { SackBlock } from "../packet/index.ts";
 import type { Range } from "./sack-scoreboard.ts";
 import { SendBuffer } from "./send-buffer.ts";
@@ -50,6 +52,8 @@ export interface Acknowledgement {
 export class SendSide {
   readonly buffer = new SendBuffer(1);
   readonly rtt: RttEstimator;
+  readonly #samples: RttSamples;
+  readonly #window = new PeerWindow();
   readonly #settings: TcpSettings;
   readonly #writer: SegmentWriter;
   #congestion: CubicWindow;
@@ -58,12 +62,6 @@ export class SendSide {
   /** SND.UNA and SND.NXT. */
   #acknowledged = 0;
   #next = 0;
-  /** SND.WND and the largest it has been. */
-  #windowBytes = 0;
-  #maxWindowBytes = 0;
-  /** SND.WL1 and SND.WL2. */
-  #windowSegment = -1;
-  #windowAck = -1;
   #finPosition: number | undefined;
   #limitedByCongestion = false;
   #lastSentMs = 0;
@@ -71,17 +69,12 @@ export class SendSide {
   #probes = 0;
   /** Since when the peer has acknowledged nothing though it should; Infinity while nothing is due. */
   #stalledSinceMs = Infinity;
-  /** A sample is taken when this position is acknowledged. */
-  #timedPosition: number | undefined;
-  #timedAtMs = 0;
-  /** What was sent more than once ends here, and when anything was last. */
-  #sentAgainTo = 0;
-  #sentAgainAtMs = 0;
   #retransmissions = 0;
 
   constructor(settings: TcpSettings, rtt: RttEstimator, writer: SegmentWriter) {
     this.#settings = settings;
     this.rtt = rtt;
+    this.#samples = new RttSamples(rtt);
     this.#writer = writer;
     this.#congestion = new CubicWindow(1, 1);
     this.#recovery = new LossRecovery(0, 1, false);
@@ -101,12 +94,12 @@ export class SendSide {
   }
 
   get windowBytes(): number {
-    return this.#windowBytes;
+    return this.#window.bytes;
   }
 
   /** MAX.SND.WND of RFC 5961 §5. */
   get maxWindowBytes(): number {
-    return this.#maxWindowBytes;
+    return this.#window.maxBytes;
   }
 
   /** When {@link expire} is to be called; Infinity for never. */
@@ -169,34 +162,26 @@ export class SendSide {
 
   /** Sets the window that SYN, whose windows are never scaled, or its acknowledgement told (RFC 9293 §3.10.7.3). */
   setWindow(bytes: number, segmentPosition: number, ackPosition: number): void {
-    this.#windowBytes = bytes;
-    this.#maxWindowBytes = Math.max(this.#maxWindowBytes, bytes);
-    this.#windowSegment = segmentPosition;
-    this.#windowAck = ackPosition;
+    this.#window.set(bytes, segmentPosition, ackPosition);
   }
 
   /** Takes an acknowledgement that the state machine has found acceptable (RFC 9293 §3.10.7.4, fifth step). */
   acknowledge(ack: Acknowledgement, nowMs: number): void {
     const flightBytes = this.#next - this.#acknowledged;
     const advancedBytes = ack.position - this.#acknowledged;
-    const formerWindowBytes = this.#windowBytes;
+    const formerWindowBytes = this.#window.bytes;
     if (advancedBytes < 0) return;
-    if (
-      this.#windowSegment < ack.segmentPosition ||
-      (this.#windowSegment === ack.segmentPosition && this.#windowAck <= ack.position)
-    ) {
-      this.setWindow(ack.windowBytes, ack.segmentPosition, ack.position);
-      if (formerWindowBytes === 0 && ack.windowBytes > 0) this.#windowOpened(nowMs);
-    }
+    const isNews = this.#window.update(ack.windowBytes, ack.segmentPosition, ack.position);
+    if (isNews && formerWindowBytes === 0 && ack.windowBytes > 0) this.#windowOpened(nowMs);
     if (advancedBytes > 0) this.#advance(ack, nowMs);
-    else if (this.#windowBytes === 0 && flightBytes > 0) this.#stalledSinceMs = nowMs;
+    else if (this.#window.bytes === 0 && flightBytes > 0) this.#stalledSinceMs = nowMs;
     if (flightBytes === 0) {
       if (this.#stalledSinceMs !== Infinity) this.#stalledSinceMs = nowMs;
       return;
     }
     const wasRecovering = this.#recovery.mode;
     // Of a closed window every answer to a probe looks the same, and tells of no loss.
-    const windowIsSame = this.#windowBytes === formerWindowBytes && formerWindowBytes > 0;
+    const windowIsSame = this.#window.bytes === formerWindowBytes && formerWindowBytes > 0;
     const began = this.#recovery.acknowledge({
       acknowledged: this.#acknowledged,
       sentEnd: this.#next,
@@ -239,7 +224,7 @@ export class SendSide {
   /** The timer has expired: something is lost, or the window has been closed for long. */
   expire(nowMs: number, optionBytes: number): void {
     this.#timerAtMs = Infinity;
-    if (this.#next > this.#acknowledged && this.#windowBytes > 0)
+    if (this.#next > this.#acknowledged && this.#window.bytes > 0)
       this.#retransmit(nowMs, optionBytes);
     else this.#probe(nowMs, optionBytes);
   }
@@ -252,21 +237,12 @@ export class SendSide {
   }
 
   #advance(ack: Acknowledgement, nowMs: number): void {
-    const wasSentAgain = this.#acknowledged < this.#sentAgainTo;
+    this.#samples.acknowledged(this.#acknowledged, ack.position, ack.timestampRttMs, nowMs);
     this.#acknowledged = ack.position;
     // Whoever takes bytes is asked again as soon as at first.
     this.#probes = 0;
     this.buffer.releaseTo(ack.position);
     const flightBytes = this.#next - ack.position;
-    if (this.#timedPosition !== undefined && ack.position >= this.#timedPosition) {
-      this.#timedPosition = undefined;
-      this.rtt.sample(nowMs - this.#timedAtMs);
-    } else if (this.#timedPosition === undefined && ack.timestampRttMs !== undefined) {
-      // Of a retransmission the timestamp alone tells which transmission arrived (RFC 7323 §4, RFC 6298 §3). If that was an earlier one,
-      // its acknowledgement was lost and came again only for the latest: it tells how long we waited, not how long the way is.
-      const latestMs = nowMs - this.#sentAgainAtMs + clockStepMs;
-      if (!wasSentAgain || ack.timestampRttMs <= latestMs) this.rtt.sample(ack.timestampRttMs);
-    }
     // RFC 6298 §5.2 and §5.3.
     this.#timerAtMs = flightBytes > 0 ? nowMs + this.rtt.rtoMs : Infinity;
     this.#stalledSinceMs = flightBytes > 0 ? nowMs : Infinity;
@@ -303,10 +279,7 @@ export class SendSide {
   }
 
   #writeAgain(start: number, end: number, nowMs: number): void {
-    // A segment sent twice gives no sample (RFC 6298 §3, Karn's rule).
-    this.#timedPosition = undefined;
-    this.#sentAgainTo = Math.max(this.#sentAgainTo, end);
-    this.#sentAgainAtMs = nowMs;
+    this.#samples.sentAgain(end, nowMs);
     this.#retransmissions += 1;
     this.#write(start, end);
   }
@@ -315,11 +288,11 @@ export class SendSide {
     const unsentBytes = this.buffer.end - this.#next;
     const finDue = this.#finPosition !== undefined && this.#next <= this.#finPosition;
     if (unsentBytes <= 0 && !finDue) return 0;
-    const usableBytes = this.#acknowledged + this.#windowBytes - this.#next;
+    const usableBytes = this.#acknowledged + this.#window.bytes - this.#next;
     const bytes = Math.min(unsentBytes, mostBytes, usableBytes);
     if (bytes <= 0 && unsentBytes > 0) return 0;
     // No small piece of a small window (RFC 9293 §3.8.6.2.1); the last bytes written go at once, since Nagle is off.
-    if (bytes < unsentBytes && bytes < mostBytes && bytes < this.#maxWindowBytes / 2) return 0;
+    if (bytes < unsentBytes && bytes < mostBytes && bytes < this.#window.maxBytes / 2) return 0;
     if (bytes > roomBytes && this.#next > this.#acknowledged) {
       this.#limitedByCongestion = true;
       return 0;
@@ -335,10 +308,7 @@ export class SendSide {
     // A probe's timer, if one runs, has no meaning any more.
     if (start === this.#acknowledged) this.#timerAtMs = Infinity;
     this.#next = end;
-    if (this.#timedPosition === undefined) {
-      this.#timedPosition = end;
-      this.#timedAtMs = nowMs;
-    }
+    this.#samples.sent(end, nowMs);
     if (this.#stalledSinceMs === Infinity) this.#stalledSinceMs = nowMs;
     this.#write(start, end);
   }
@@ -382,9 +352,9 @@ export class SendSide {
     } else if (this.buffer.end > this.#next) {
       const unsentBytes = this.buffer.end - this.#next;
       const mostBytes = this.#segmentBytes - optionBytes;
-      const bytes = Math.min(unsentBytes, mostBytes, Math.max(1, this.#windowBytes));
+      const bytes = Math.min(unsentBytes, mostBytes, Math.max(1, this.#window.bytes));
       this.#sendFirst(this.#next + bytes, nowMs);
-      this.#timedPosition = undefined;
+      this.#samples.distrust();
     } else return;
     this.#timerAtMs = nowMs + this.#probeDelayMs();
   }
@@ -398,5 +368,3 @@ export class SendSide {
 /** Some probes of a closed window may be lost in a row before the peer counts as gone. */
 const probesPerUserTimeout = 12;
 const noParts: readonly Uint8Array[] = [];
-/** Timestamps count whole milliseconds. */
-const clockStepMs = 1;
