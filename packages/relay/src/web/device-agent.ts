@@ -1,38 +1,35 @@
-import { Agent } from "node:http";
+import { Agent, type ClientRequest } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ByteStream } from "@culvert/runtime";
-import type { StreamGate } from "./stream-gate.ts";
+import { asError } from "./as-error.ts";
+import type { GatePass, StreamGate, Turn } from "./stream-gate.ts";
 
 /**
  * Node's pool of connections, over streams of one device for one public connection. The streams end with the public connection,
- * so that a device never sees one client's requests on another's.
+ * so that a device never sees one client's requests on another's. Nobody waits in Node's own queue, which knows no turns and no ends:
+ * each request takes its turn at the gate first.
  */
 export class DeviceAgent extends Agent {
   readonly #open: () => Promise<ByteStream>;
-  readonly #gate: StreamGate;
-  readonly #leaveGate: () => void;
+  readonly #pass: GatePass;
 
-  /** The gate is that of all who go to the same device for the same name. */
-  constructor(open: () => Promise<ByteStream>, gate: StreamGate) {
-    super({ keepAlive: true, maxSockets: mostStreams, maxFreeSockets: mostIdleStreams });
+  /** The gate is that of all who go to the same device for the same name; the visitor is whom it counts this connection to. */
+  constructor(open: () => Promise<ByteStream>, gate: StreamGate, visitor: string) {
+    super({ keepAlive: true, maxFreeSockets: mostIdleStreams });
     this.#open = open;
-    this.#gate = gate;
-    this.#leaveGate = gate.addHolder(() => this.#giveUpIdle());
+    this.#pass = gate.join(visitor, () => this.#giveUpIdle());
   }
 
-  /** To be called before each request: those beyond what the gate lets in wait here, where they get the next stream that is free. */
-  tune(): void {
-    this.maxSockets = Math.min(mostStreams, this.#gate.limit);
-  }
-
-  /** A stream was cut off before it answered: the device has too many. */
-  cut(): void {
-    this.#gate.cut();
-    this.tune();
+  /**
+   * Waits until one more request may go to the device.
+   * @throws LimitError `queue_full` where too many wait; TransportError `aborted` when the signal fires.
+   */
+  turn(signal: AbortSignal): Promise<Turn> {
+    return this.#pass.enter(signal);
   }
 
   override destroy(): void {
-    this.#leaveGate();
+    this.#pass.leave();
     super.destroy();
   }
 
@@ -40,28 +37,28 @@ export class DeviceAgent extends Agent {
     _options: unknown,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    this.#enterAndOpen().then(
+    this.#open().then(
       (stream) => {
         // Node ends its side of a socket by itself; of another stream nobody would.
         stream.once("end", () => stream.end());
         callback?.(null, stream);
       },
       (error: unknown) => {
-        const failure = error instanceof Error ? error : new Error(String(error));
         // Node's types ask for a stream even where there is an error.
-        (callback as ((error: Error) => void) | undefined)?.(failure);
+        (callback as ((error: Error) => void) | undefined)?.(asError(error));
       },
     );
   }
 
   /** Keeps an idle stream; Node's own version asks for the methods of a socket. */
   override keepSocketAlive(stream: Duplex): boolean {
-    return !stream.destroyed && stream.writable && stream.readable && !this.#gate.crowded;
+    return !stream.destroyed && stream.writable && stream.readable && this.#pass.mayKeepIdle();
   }
 
-  /** Nothing to prepare: see {@link keepSocketAlive}. */
-  override reuseSocket(): void {
-    // On purpose.
+  /** Tells the request so: one cut off now may have met an idle stream's end, which says nothing of too many. */
+  override reuseSocket(stream: Duplex, request: ClientRequest): void {
+    // Node's own version asks for this one method of a socket.
+    super.reuseSocket("ref" in stream ? stream : Object.assign(stream, { ref: noop }), request);
   }
 
   #giveUpIdle(): void {
@@ -69,21 +66,10 @@ export class DeviceAgent extends Agent {
       for (const stream of [...(streams ?? [])]) stream.destroy();
     }
   }
-
-  async #enterAndOpen(): Promise<ByteStream> {
-    const leave = await this.#gate.enter();
-    try {
-      const stream = await this.#open();
-      // The first of them, so that whoever hears of a cut finds it gone.
-      for (const event of ["error", "end", "close"]) stream.once(event, leave);
-      return stream;
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  }
 }
 
-/** Streams of one public connection to one device at a time. Requests beyond wait for their turn. */
-const mostStreams = 32;
+function noop(): void {
+  // A stream keeps no process alive.
+}
+
 const mostIdleStreams = 4;

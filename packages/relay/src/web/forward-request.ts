@@ -1,9 +1,11 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { pipeline } from "node:stream";
 import { millis, sleep, systemCode, TransportError, type Clock } from "@culvert/runtime";
+import { asError } from "./as-error.ts";
 import type { DeviceAgent } from "./device-agent.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestFields, responseFields, type HeaderFields } from "./forwarded-headers.ts";
+import type { Turn } from "./stream-gate.ts";
 
 /** How a request that was forwarded has ended. */
 export interface ForwardOutcome {
@@ -22,9 +24,10 @@ export async function forwardRequest(
   agent: DeviceAgent,
   clock: Clock,
 ): Promise<ForwardOutcome> {
-  const course: Course = { left: false, request: undefined };
+  const over = new AbortController();
+  const course: Course = { over: over.signal, request: undefined };
   exchange.onClose((whole) => {
-    course.left = true;
+    over.abort(clientLeft());
     if (!whole) course.request?.destroy(clientLeft());
   });
   let outcome = await attempt(exchange, agent, course);
@@ -33,12 +36,32 @@ export async function forwardRequest(
   if (outcome.cut === "idle" && idempotent(exchange.method)) {
     outcome = await attempt(exchange, agent, course);
   }
-  // The agent lets fewer through by now. The server needs a moment all the same, where it was not a matter of how many.
+  if (!safe(exchange.method)) return outcome;
+  return askAgain(outcome, clock, over.signal, () => attempt(exchange, agent, course));
+}
+
+/** How one attempt has ended. */
+export interface Attempt extends ForwardOutcome {
+  /** The stream that carried it ended without a byte of an answer, while the client was there: one used before, or a new one. */
+  readonly cut: "idle" | "new" | undefined;
+}
+
+/**
+ * Asks a device again that cut the stream of a request which changes nothing. The gate lets fewer through by now; the server needs
+ * a moment all the same, where it was not a matter of how many. Stops when `over` fires.
+ */
+export async function askAgain(
+  first: Attempt,
+  clock: Clock,
+  over: AbortSignal,
+  attemptAgain: () => Promise<Attempt>,
+): Promise<Attempt> {
+  let outcome = first;
   for (const pause of overloadPauses) {
-    if (outcome.cut === undefined || !safe(exchange.method)) break;
+    if (outcome.cut === undefined) break;
     await sleep(clock, pause);
-    if (course.left) break;
-    outcome = await attempt(exchange, agent, course);
+    if (over.aborted) break;
+    outcome = await attemptAgain();
   }
   return outcome;
 }
@@ -58,34 +81,34 @@ export function deviceFields(exchange: Exchange): HeaderFields {
   return fields;
 }
 
-/** How one attempt has ended. */
-interface Attempt extends ForwardOutcome {
-  /** The stream that carried it ended without a byte of an answer, while the client was there: one used before, or a new one. */
-  readonly cut: "idle" | "new" | undefined;
-}
-
 /** What all attempts of a request share. */
 interface Course {
-  /** Whether the client has gone, or has its answer. */
-  left: boolean;
+  /** Fires when the client has gone, or has its answer. */
+  readonly over: AbortSignal;
   /** The attempt under way. */
   request: ClientRequest | undefined;
 }
 
-function attempt(exchange: Exchange, agent: DeviceAgent, course: Course): Promise<Attempt> {
+async function attempt(exchange: Exchange, agent: DeviceAgent, course: Course): Promise<Attempt> {
+  let turn: Turn;
+  try {
+    turn = await agent.turn(course.over);
+  } catch (error) {
+    return { status: undefined, error: asError(error), cut: undefined };
+  }
   return new Promise((resolve) => {
     const { method, target, body } = exchange;
     const headers = deviceFields(exchange);
-    agent.tune();
     const request = httpRequest({ agent, method, path: target, headers, setHost: false });
     let answer: IncomingMessage | undefined;
     let carried = false;
     course.request = request;
     request.once("socket", () => (carried = true));
+    request.once("close", () => turn.end());
     request.on("error", (error) => {
-      const isCut = (carried || isReset(error)) && answer === undefined && !course.left;
+      const isCut = (carried || isReset(error)) && answer === undefined && !course.over.aborted;
       const cut = isCut ? (request.reusedSocket ? "idle" : "new") : undefined;
-      if (cut === "new") agent.cut();
+      if (cut === "new") turn.cut();
       resolve({ status: answer?.statusCode, error, cut });
     });
     request.once("response", (response) => {
@@ -160,8 +183,9 @@ function isReset(error: Error): boolean {
   return code === "stream_reset" || code === "ECONNRESET" || code === "EPIPE";
 }
 
-function clientLeft(): Error {
-  return new Error("the client left");
+/** What a request fails by whose client has gone: nobody's fault, and nobody's to be told. */
+export function clientLeft(): TransportError {
+  return new TransportError("aborted", "the client left");
 }
 
 /** Methods that change nothing (RFC 9110 §9.2.1), so that asking again does no harm. */

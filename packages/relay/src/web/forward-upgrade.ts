@@ -6,9 +6,18 @@ import {
 } from "node:http";
 import type { Duplex } from "node:stream";
 import { splice, TransportError, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
+import { asError } from "./as-error.ts";
 import type { Exchange } from "./exchange.ts";
 import { responseFields, type HeaderFields } from "./forwarded-headers.ts";
-import { deviceFields, finalStatus, type ForwardOutcome } from "./forward-request.ts";
+import {
+  askAgain,
+  clientLeft,
+  deviceFields,
+  finalStatus,
+  type Attempt,
+  type ForwardOutcome,
+} from "./forward-request.ts";
+import type { Turn } from "./stream-gate.ts";
 
 /** A WebSocket that wants to be opened: the request, and the client's side of it. */
 export interface Upgrade {
@@ -23,17 +32,59 @@ export interface Upgrade {
   readonly opened: () => void;
 }
 
+/** How to reach the device that a WebSocket is for. */
+export interface UpgradeWay {
+  readonly clock: Clock;
+  /** How long the device may take to open or refuse it. */
+  readonly limit: Millis;
+  /** Takes the request's turn. */
+  readonly turn: (signal: AbortSignal) => Promise<Turn>;
+  /** Opens a stream for it alone. */
+  readonly open: () => Promise<ByteStream>;
+}
+
 /**
  * Asks a device to open a WebSocket on a stream of its own, and joins the two when it agrees; where it refuses, its answer goes
- * to the client. Takes the stream. A device that says neither within `limit` has failed. Resolves when all is over.
+ * to the client. It takes its turn like a request until the device has answered: open, it may last for days, and a few of them would
+ * leave no place for requests. A device that does not answer in time has failed. Resolves, and never rejects, when all is over.
  */
-export function forwardUpgrade(
-  upgrade: Upgrade,
+export async function forwardUpgrade(upgrade: Upgrade, way: UpgradeWay): Promise<ForwardOutcome> {
+  const over = new AbortController();
+  upgrade.exchange.onClose((whole) => {
+    if (!whole) over.abort(clientLeft());
+  });
+  const once = (): Promise<Attempt> => attempt(upgrade, way, over.signal);
+  return askAgain(await once(), way.clock, over.signal, once);
+}
+
+async function attempt(upgrade: Upgrade, way: UpgradeWay, over: AbortSignal): Promise<Attempt> {
+  let turn: Turn | undefined;
+  try {
+    turn = await way.turn(over);
+    return await ask(upgrade, await way.open(), { ...way, turn, over });
+  } catch (error) {
+    turn?.end();
+    return { status: undefined, error: asError(error), cut: undefined };
+  }
+}
+
+function ask(
+  { exchange, socket, head, opened }: Upgrade,
   stream: ByteStream,
-  { clock, limit }: { readonly clock: Clock; readonly limit: Millis },
-): Promise<ForwardOutcome> {
-  const { exchange, socket, head, opened } = upgrade;
+  {
+    clock,
+    limit,
+    turn,
+    over,
+  }: Pick<UpgradeWay, "clock" | "limit"> & { readonly turn: Turn; readonly over: AbortSignal },
+): Promise<Attempt> {
   return new Promise((resolve) => {
+    const done = (status: number | undefined, error: Error | undefined): void => {
+      turn.end();
+      over.removeEventListener("abort", onLeft);
+      resolve({ status, error, cut: undefined });
+    };
+    const onLeft = (): void => void stream.destroy();
     const fields = deviceFields(exchange);
     fields["connection"] = "Upgrade";
     fields["upgrade"] = "websocket";
@@ -46,13 +97,19 @@ export function forwardUpgrade(
       setHost: false,
     });
     // Node's own time-outs of requests end with an upgrade.
-    const timer = clock.setTimer(limit, () => {
-      request.destroy(new TransportError("timeout", "the device does not answer"));
-    });
+    let answered = false;
+    const late = new TransportError("timeout", "the device does not answer");
+    const timer = clock.setTimer(limit, () => void request.destroy(late));
     request.on("error", (error) => {
       timer.cancel();
       stream.destroy();
-      resolve({ status: undefined, error });
+      if (answered || over.aborted || error === late) {
+        done(undefined, error);
+        return;
+      }
+      turn.cut();
+      over.removeEventListener("abort", onLeft);
+      resolve({ status: undefined, error, cut: "new" });
     });
     request.once("upgrade", (response, upgraded, deviceHead) => {
       const answer = responseFields(response.rawHeaders);
@@ -60,16 +117,18 @@ export function forwardUpgrade(
       answer["connection"] = "Upgrade";
       answer["upgrade"] = "websocket";
       timer.cancel();
+      turn.end();
       opened();
       socket.write(responseHead(101, answer));
       if (deviceHead.length > 0) upgraded.unshift(deviceHead);
       if (head.length > 0) socket.unshift(head);
       void splice(socket, upgraded).then(({ failure }) => {
-        resolve({ status: 101, error: failure?.error });
+        done(101, failure?.error);
       });
     });
     request.once("response", (response) => {
       timer.cancel();
+      answered = true;
       const status = finalStatus(response);
       if (status === undefined) {
         request.destroy(new Error(`the device answers with status ${response.statusCode}`));
@@ -80,12 +139,11 @@ export function forwardUpgrade(
       response.once("close", () => {
         stream.destroy();
         if (!response.complete) exchange.abort();
-        resolve({ status, error: undefined });
+        done(status, undefined);
       });
     });
-    exchange.onClose((whole) => {
-      if (!whole) stream.destroy();
-    });
+    if (over.aborted) onLeft();
+    else over.addEventListener("abort", onLeft, { once: true });
     request.end();
   });
 }

@@ -14,6 +14,7 @@ export type PublicRefusal =
   | "unknown_name"
   | "device_away"
   | "device_failed"
+  | "crowded"
   | "misdirected"
   | "draining";
 

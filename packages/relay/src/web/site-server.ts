@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { errorText, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
+import { LimitError, TransportError, type Clock, type Millis } from "@culvert/runtime";
 import type { Log } from "@culvert/telemetry";
 import { hostOfAuthority } from "@culvert/wire";
+import { addressKey } from "./admission.ts";
 import { DeviceAgent } from "./device-agent.ts";
 import { deviceFailure, type DeviceStreams } from "./device-streams.ts";
 import { errorPage, type ErrorStatus } from "./error-page.ts";
@@ -154,31 +155,31 @@ export class SiteServer implements HttpHandler {
   async #forwardUpgrade(upgrade: Upgrade, route: NameRoute, name: string): Promise<void> {
     const { exchange } = upgrade;
     this.#deps.door.reached(exchange.client, name, route.device, route.pattern);
-    let stream: ByteStream;
-    try {
-      const { client } = exchange;
-      const connection = client.connection("http", name);
-      stream = await this.#deps.streams.open(route.device, connection, client.signal);
-    } catch (error) {
-      this.#conclude(exchange, { status: undefined, error: toError(error) });
-      return;
-    }
-    const { clock, answerTimeout } = this.#deps;
-    const outcome = await forwardUpgrade(upgrade, stream, { clock, limit: answerTimeout });
+    const { client } = exchange;
+    const { clock, answerTimeout, streams } = this.#deps;
+    const agent = this.#agent(client, route, name);
+    const connection = client.connection("http", name);
+    const outcome = await forwardUpgrade(upgrade, {
+      clock,
+      limit: answerTimeout,
+      turn: (signal) => agent.turn(signal),
+      open: () => streams.open(route.device, connection, client.signal),
+    });
     this.#conclude(exchange, outcome);
   }
 
   #conclude(exchange: Exchange, { status, error }: ForwardOutcome): void {
     if (error !== undefined && status === undefined && !exchange.responded) {
-      if (exchange.client.signal.aborted) return;
+      if (exchange.client.signal.aborted || isAborted(error)) return;
       const failure = deviceFailure(error);
+      const cause = isCrowd(error) ? "crowded" : "device_failed";
       this.#deps.log.warn("relay.public.refused", {
         remote: exchange.client.remote.address,
         name: exchange.authority,
-        cause: "device_failed",
+        cause,
         reason: failure.reason,
       });
-      this.#refuse(exchange, failure.status, "device_failed");
+      this.#refuse(exchange, failure.status, cause);
       return;
     }
     this.#count(status ?? 502);
@@ -201,6 +202,7 @@ export class SiteServer implements HttpHandler {
     const agent = new DeviceAgent(
       () => this.#deps.streams.open(route.device, connection, client.signal),
       this.#gate(route),
+      addressKey(client.remote.address),
     );
     ofClient.set(name, { route, agent });
     return agent;
@@ -296,6 +298,11 @@ function challengeToken(target: string): string | undefined {
   return /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,128})$/.exec(target)?.[1];
 }
 
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(errorText(error));
+function isAborted(error: Error): boolean {
+  return error instanceof TransportError && error.code === "aborted";
+}
+
+/** Whether too many wait at the {@link StreamGate}. */
+function isCrowd(error: Error): boolean {
+  return error instanceof LimitError && String(error.data["limit"]).startsWith("mostWaiting");
 }
