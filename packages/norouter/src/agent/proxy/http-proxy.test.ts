@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage } from "node:http";
 import { connect, createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { waitUntil } from "@culvert/testkit";
+import { VirtualClock, waitUntil } from "@culvert/testkit";
 import { HttpProxy } from "./http-proxy.ts";
 import { closedPort, listening, proxyOn, sayTo, slowLookup } from "./proxy-fixture.test-data.ts";
 
@@ -107,6 +107,72 @@ describe("a request in absolute form", () => {
     socket.resume();
     socket.write(`GET http://web:${port}/ HTTP/1.1\r\nHost: web\r\n\r\n`);
     expect(await ended).toBe("closed");
+  });
+});
+
+describe("the head of a request", () => {
+  /** A client of a proxy whose time is the test's, and a web server behind it that answers when told to. */
+  async function client() {
+    const clock = new VirtualClock();
+    const proxy = await proxyOn((deps) => new HttpProxy({ ...deps, clock }));
+    const held: (() => void)[] = [];
+    const server = createHttpServer((_req, res) => void held.push(() => res.end("hello")));
+    const web = await listening(server);
+    const socket = connect(proxy.port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    let text = "";
+    let isClosed = false;
+    socket.on("data", (chunk: Buffer) => (text += String(chunk)));
+    socket.on("error", () => undefined).on("close", () => (isClosed = true));
+    const head = `GET http://web:${web}/ HTTP/1.1\r\nHost: web\r\n\r\n`;
+    const asked = (count: number) =>
+      waitUntil(() => held.length === count, { what: `request ${count}` });
+    const answered = (count: number) =>
+      waitUntil(() => text.split("hello").length === count + 1, { what: `answer ${count}` });
+    const armed = (count: number) =>
+      waitUntil(() => clock.pendingTimers === count, { what: `${count} deadlines` });
+    return { clock, socket, head, held, asked, answered, armed, isClosed: () => isClosed };
+  }
+
+  it.each([0, 1])("after %i others may take long, but not for ever", async (others) => {
+    const { clock, socket, head, held, asked, answered, armed, isClosed } = await client();
+    for (let count = 1; count <= others; count += 1) {
+      socket.write(head);
+      await asked(count);
+      held.at(-1)?.();
+      await answered(count);
+    }
+    await armed(1);
+    for (let at = 0; at < 11 && !isClosed(); at += 1) {
+      socket.write(head.charAt(at));
+      await clock.advance(10_000);
+    }
+    await waitUntil(isClosed, { what: "the end of the connection" });
+  });
+
+  it("is no concern of a request whose answer takes its time", async () => {
+    const { clock, socket, head, held, asked, answered, armed } = await client();
+    for (const count of [1, 2]) {
+      socket.write(head);
+      await asked(count);
+      await armed(0);
+      await clock.advance(200_000);
+      held.at(-1)?.();
+      await answered(count);
+    }
+  });
+
+  it("is waited for only once all answers to those before it have left", async () => {
+    const { clock, socket, head, held, asked, answered, armed } = await client();
+    socket.write(head + head);
+    await asked(2);
+    held[0]?.();
+    await answered(1);
+    await armed(0);
+    await clock.advance(200_000);
+    held[1]?.();
+    await answered(2);
+    await armed(1);
   });
 });
 

@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert/runtime";
+import { errorText, splice, type ByteStream, type Clock } from "@culvert/runtime";
 import { rateLimited, type Log } from "@culvert/telemetry";
 import { agentDefaults } from "../agent-defaults.ts";
 import { answerAndClose } from "./answer-and-close.ts";
 import { closeSignal } from "./close-signal.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
+import { HeadDeadline, idleMs } from "./head-deadline.ts";
 import type { ProxyNetwork } from "./proxy-network.ts";
 import { readAbsoluteForm, readAuthorityForm, type ProxyTarget } from "./proxy-target.ts";
 
@@ -28,8 +29,8 @@ export class HttpProxy {
   readonly #log: Log;
   /** Parses; it never listens, but is given connections. */
   readonly #http: Server;
-  /** Ends the wait for the first head of a connection. */
-  readonly #heads = new WeakMap<Duplex, () => void>();
+  /** A server that does not listen watches no deadlines for heads itself. */
+  readonly #heads = new WeakMap<Duplex, HeadDeadline>();
 
   constructor({ network, clock, log }: HttpProxyDeps) {
     this.#network = network;
@@ -54,11 +55,7 @@ export class HttpProxy {
 
   /** Serves an accepted connection to its end. Owns it. */
   serve(socket: Socket): void {
-    // A server that does not listen watches no deadlines for heads itself.
-    const timer = this.#clock.setTimer(firstHeadLimit, () => socket.destroy());
-    const began = (): void => timer.cancel();
-    socket.once("close", began);
-    this.#heads.set(socket, began);
+    this.#heads.set(socket, new HeadDeadline(this.#clock, socket));
     this.#http.emit("connection", socket);
   }
 
@@ -71,7 +68,9 @@ export class HttpProxy {
   }
 
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    this.#heads.get(req.socket)?.();
+    const head = this.#heads.get(req.socket);
+    head?.arrived();
+    res.once("close", () => head?.answered());
     const target = readAbsoluteForm(req.url ?? "");
     if (target === undefined) {
       plainAnswer(res, 500, answers.notProxied);
@@ -95,7 +94,7 @@ export class HttpProxy {
   }
 
   async #connect(req: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-    this.#heads.get(client)?.();
+    this.#heads.get(client)?.arrived();
     const target = readAuthorityForm(req.url ?? "");
     if (target === undefined) {
       answerAndClose(client, answers.badRequest, this.#clock);
@@ -115,7 +114,7 @@ export class HttpProxy {
   }
 
   async #upgrade(req: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-    this.#heads.get(client)?.();
+    this.#heads.get(client)?.arrived();
     const target = readAbsoluteForm(req.url ?? "");
     if (target === undefined) {
       answerAndClose(client, rawAnswer(answers.notProxied), this.#clock);
@@ -231,9 +230,5 @@ const answers = {
   seeLog: "See NoRouter agent log\n",
   notProxied: "This is a proxy server. Does not respond to non-proxy requests.\n",
 } as const;
-/** How long a connection may rest between two requests, milliseconds. */
-const idleMs = 75_000;
 /** How long a request and its answer together may be silent, milliseconds. */
 const silenceMs = 300_000;
-/** How long a client may take for the head of its first request. */
-const firstHeadLimit = millis(30_000);
