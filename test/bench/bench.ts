@@ -36,7 +36,7 @@ export async function runBench(plan: BenchPlan): Promise<Results> {
     options: plan.options,
   };
   const leftOut: string[] = [];
-  const peers = usable(plan, leftOut);
+  const peers = usablePeers(plan, leftOut);
   const recorder = new Recorder();
   const stage = new Stage(plan);
   try {
@@ -59,7 +59,11 @@ export async function runBench(plan: BenchPlan): Promise<Results> {
   }
   return {
     ...results,
-    contenders: peers.map(({ name, title }) => ({ name, title })),
+    contenders: peers.map(({ name, title, mostOpen }) => ({
+      name,
+      title,
+      ...(mostOpen === undefined ? {} : { mostOpen }),
+    })),
     values: recorder.values,
     failures: recorder.failures,
     leftOut,
@@ -169,7 +173,11 @@ async function runRound(load: Load, peer: Peer, round: number, run: Run): Promis
   }
 }
 
-function usable(plan: BenchPlan, leftOut: string[]): readonly Peer[] {
+/** The contenders whose programs are there; says in `leftOut` which are not. */
+export function usablePeers(
+  plan: Pick<BenchPlan, "peers" | "programs">,
+  leftOut: string[],
+): readonly Peer[] {
   return plan.peers.filter((peer) => {
     const absent = peer.programs.filter((name) => programPath(name, plan.programs) === undefined);
     if (absent.length > 0) leftOut.push(`${peer.name}: not installed here: ${absent.join(", ")}`);

@@ -59,6 +59,7 @@ function barsOf(results: Results, measure: Measure): string {
 function aimValue(aim: Aim | undefined, ssh: number | undefined): number | undefined {
   if (aim === undefined) return undefined;
   if ("atMost" in aim) return aim.atMost;
+  if ("below" in aim) return aim.below;
   if (ssh === undefined) return undefined;
   return ssh * ("atLeastTimes" in aim ? aim.atLeastTimes : aim.atMostTimes);
 }

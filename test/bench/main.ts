@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runBench, type BenchPlan } from "./bench.ts";
-import { measureForDocument } from "./document.ts";
+import { measureForDocument } from "./document/document.ts";
 import { drawResults } from "./draw-results.ts";
 import { runGrowth } from "./growth/growth.ts";
 import { drawGrowth, growthTables } from "./growth/report-growth.ts";
@@ -38,7 +38,7 @@ type Mode = (plan: BenchPlan, args: Arguments) => Promise<string>;
 
 function choose({ growth, profile, document, netstack }: Arguments): Mode {
   if (netstack) return measureNetstack;
-  if (document) return (plan) => measureForDocument(plan, folder);
+  if (document !== undefined) return (plan, args) => fillDocument(plan, args, document);
   if (growth) return measureGrowth;
   return profile ? profileOurs : compare;
 }
@@ -61,6 +61,20 @@ async function measureGrowth(plan: BenchPlan, args: Arguments): Promise<string> 
   await writeResult(folder, "growth.md", tables);
   await drawGrowth(growth, folder);
   return args.json ? text : tables;
+}
+
+/** Everything that could not be measured is said at the end, and by the exit code. */
+async function fillDocument(plan: BenchPlan, args: Arguments, file: string): Promise<string> {
+  const { text, problems } = await measureForDocument(plan, {
+    ...{ wanted: args.part, file, folder },
+    say: (line) => {
+      showProgress("");
+      process.stderr.write(`${line}\n`);
+    },
+  });
+  if (problems.length === 0) return text;
+  process.exitCode = 1;
+  return `${text}\nNot everything was measured:\n${problems.map((each) => `- ${each}\n`).join("")}`;
 }
 
 async function measureNetstack({ sizes, progress }: BenchPlan, args: Arguments): Promise<string> {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { table } from "./report-table.ts";
+import { table } from "./table.ts";
 
 /** What one function of a process cost, its callees left out. */
 export interface SelfTime {

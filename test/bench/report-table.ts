@@ -1,5 +1,6 @@
 import { describeAim, measures, meets, seriesMeasures, type Measure } from "./measures.ts";
-import { roundsOf, succeeded, type Results } from "./results.ts";
+import { roundsOf, succeeded, type ContenderName, type Results } from "./results.ts";
+import { columnTable, short, table, tablesWithin, type Column } from "./table.ts";
 import { pairedRatio, summarize, type Summary } from "./statistics.ts";
 
 /** The contender that is ours a second time: its ratio to the first shows how much is noise. */
@@ -12,7 +13,7 @@ export const otherName = "culvert-other";
 export function reportTables(results: Results): string {
   const parts = [
     heading(results),
-    table(headRow(results), measureRows(results)),
+    ...measureTables(results),
     section("CPU seconds per MiB", cpuTable(results)),
     ...seriesMeasures.map((measure) =>
       section(`${measure.title}, ${measure.unit}`, seriesTable(results, measure)),
@@ -23,66 +24,55 @@ export function reportTables(results: Results): string {
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
 
-/** A Markdown table with its columns aligned; the first column to the left, the others to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((cell, column) =>
-    Math.max(3, cell.length, ...rows.map((row) => (row[column] ?? "").length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${widths.map((width, column) => pad(cells[column] ?? "", width, column)).join(" | ")} |`;
-  const rule = widths.map((width, column) =>
-    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
-  );
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
+function heading({ startedAt, machine, path, rounds }: Results): string {
+  return `${startedAt.slice(0, 10)}, ${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node}, path: ${path}, ${rounds} round${rounds === 1 ? "" : "s"}; load average at the start ${machine.loadAtStart.toFixed(1)}. Medians, ± half the range.`;
 }
 
-/** A number with two or three significant digits and no exponent. */
-export function short(value: number): string {
-  if (!Number.isFinite(value)) return "-";
-  const size = Math.abs(value);
-  if (size >= 100) return Math.round(value).toLocaleString("en");
-  if (size >= 10) return value.toFixed(1);
-  if (size >= 0.1 || size === 0) return value.toFixed(2);
-  return value.toFixed(Math.min(8, 1 - Math.floor(Math.log10(size))));
+/** Ours, its control and ssh with ratio and aim first; every other contender after that, in tables that fit a terminal. */
+function measureTables(results: Results): readonly string[] {
+  const taken = measures.filter(({ id }) => results.values[id] !== undefined);
+  if (taken.length === 0) return [];
+  const { contenders } = results;
+  const isMain = ({ name }: ContenderName, index: number): boolean =>
+    index === 0 || [controlName, otherName, "ssh"].includes(name);
+  const columnOf = ({ name, title }: ContenderName): Column => ({
+    head: title,
+    cells: taken.map(({ id }) => cell(results, id, name)),
+  });
+  const left = [
+    { head: "measure", cells: taken.map(({ title }) => title) },
+    { head: "unit", cells: taken.map(({ unit }) => unit) },
+  ];
+  const main = [...contenders.filter(isMain).map(columnOf), ...ratioColumns(results, taken)];
+  const others = contenders.filter((each, index) => !isMain(each, index)).map(columnOf);
+  return [columnTable([...left, ...main]), ...tablesWithin(terminalColumns, left, others)];
 }
 
-function pad(cell: string, width: number, column: number): string {
-  return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+function ratioColumns(results: Results, taken: readonly Measure[]): readonly Column[] {
+  const column = (head: string, value: (measure: Measure) => string): Column => ({
+    head,
+    cells: taken.map(value),
+  });
+  const between = (id: string, pair: readonly [string, string]): string =>
+    ratioCell(ratioOf(results, id, pair));
+  return [
+    ...(has(results.contenders, controlName)
+      ? [column("again / first", ({ id }) => between(id, [controlName, ours(results)]))]
+      : []),
+    ...(has(results.contenders, otherName)
+      ? [column("this / other", ({ id }) => between(id, [ours(results), otherName]))]
+      : []),
+    column("ratio to ssh", (measure) => verdict(results, measure)[0]),
+    column("aim", ({ aim }) => describeAim(aim)),
+    column("met", (measure) => verdict(results, measure)[1]),
+  ];
 }
 
-function heading({ machine, path, rounds }: Results): string {
-  return `${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node}, path: ${path}, ${rounds} rounds; load average at the start ${machine.loadAtStart.toFixed(1)}. Medians, ± half the range.`;
-}
-
-function headRow({ contenders }: Results): readonly string[] {
-  const names = contenders.map(({ title }) => title);
-  const noise = has(contenders, controlName) ? ["noise: again / first"] : [];
-  const change = has(contenders, otherName) ? ["this / the other checkout"] : [];
-  return ["measure", "unit", ...names, ...noise, ...change, "ratio to ssh", "aim", "met"];
-}
-
-function measureRows(results: Results): readonly (readonly string[])[] {
-  return measures
-    .filter(({ id }) => results.values[id] !== undefined)
-    .map((measure) => [
-      measure.title,
-      measure.unit,
-      ...results.contenders.map(({ name }) => cell(results, measure.id, name)),
-      ...(has(results.contenders, controlName)
-        ? [ratioCell(ratioOf(results, measure.id, [controlName, ours(results)]))]
-        : []),
-      ...(has(results.contenders, otherName)
-        ? [ratioCell(ratioOf(results, measure.id, [ours(results), otherName]))]
-        : []),
-      ...verdict(results, measure),
-    ]);
-}
-
-function verdict(results: Results, { id, aim }: Measure): readonly string[] {
+function verdict(results: Results, { id, aim }: Measure): readonly [ratio: string, met: string] {
   const rounds = roundsOf(results, id, ours(results));
   const ratio = pairedRatio(rounds, roundsOf(results, id, "ssh"));
   const met = meets(aim, summarize(succeeded(rounds))?.median, ratio?.median);
-  return [ratioCell(ratio), describeAim(aim), met === undefined ? "" : met ? "yes" : "NO"];
+  return [ratioCell(ratio), met === undefined ? "" : met ? "yes" : "NO"];
 }
 
 function ratioOf(
@@ -99,7 +89,7 @@ function ours({ contenders }: Results): string {
 
 function ratioCell(ratio: Summary | undefined): string {
   if (ratio === undefined) return "-";
-  return `${short(ratio.median)} (${short(ratio.min)} to ${short(ratio.max)})`;
+  return `${short(ratio.median)} (${short(ratio.min)}–${short(ratio.max)})`;
 }
 
 function has(contenders: Results["contenders"], wanted: string): boolean {
@@ -124,17 +114,23 @@ function cpuTable(results: Results): string {
       ])
       .filter((row) => row.slice(1).some((each) => each !== "-")),
   );
-  return table(["process", ...bulk.map(({ title }) => title)], rows);
+  return table(
+    ["process", ...bulk.map(({ title }) => title.replace("bulk, ", ""))],
+    rows,
+  );
 }
 
 function seriesTable(results: Results, { id, along }: { id: string; along: string }): string {
   const levels = seriesLevels(results, id);
   if (levels.length === 0) return "";
-  const rows = levels.map((level) => [
-    level.toLocaleString("en"),
-    ...results.contenders.map(({ name }) => cell(results, `${id}@${level}`, name)),
-  ]);
-  return table([along, ...results.contenders.map(({ title }) => title)], rows);
+  const left = [{ head: along, cells: levels.map((level) => level.toLocaleString("en")) }];
+  const columns = results.contenders.map(({ name, title, mostOpen = Infinity }) => ({
+    head: title,
+    cells: levels.map((level) =>
+      level > mostOpen ? "left out" : cell(results, `${id}@${level}`, name),
+    ),
+  }));
+  return tablesWithin(terminalColumns, left, columns).join("\n\n");
 }
 
 /** The numbers at which a series was taken, rising. */
@@ -159,3 +155,5 @@ function section(title: string, body: string): string {
 function listing(title: string, lines: readonly string[]): string {
   return lines.length === 0 ? "" : `${title}:\n${lines.map((line) => `- ${line}`).join("\n")}`;
 }
+
+const terminalColumns = 120;

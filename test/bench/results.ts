@@ -12,12 +12,20 @@ export interface Results {
   /** What was asked for on the command line. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Ours first. */
-  readonly contenders: readonly { readonly name: string; readonly title: string }[];
+  readonly contenders: readonly ContenderName[];
   /** By measure, by contender: one value per round, null where the round failed. */
   readonly values: Readonly<Record<string, Readonly<Record<string, readonly (number | null)[]>>>>;
   readonly failures: readonly Failure[];
   /** What was left out and why. */
   readonly leftOut: readonly string[];
+}
+
+/** A contender as tables and charts know it. */
+export interface ContenderName {
+  readonly name: string;
+  readonly title: string;
+  /** It is left out where more connections than that are to be open. */
+  readonly mostOpen?: number;
 }
 
 /** A round that gave nothing. */
@@ -89,4 +97,10 @@ export function succeeded(rounds: readonly (number | undefined)[]): readonly num
 export async function writeResult(folder: string, name: string, text: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, name), text);
+}
+
+/** What went wrong, as it fits into a table. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n")[0] ?? "";
 }

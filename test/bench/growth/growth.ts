@@ -3,7 +3,7 @@ import { Stage, type BenchPlan } from "../bench.ts";
 import type { Contender, Surroundings } from "../contender.ts";
 import { bulkTransfer } from "../loads/bulk.ts";
 import { culvertPeer, type CulvertOptions } from "../peers/culvert.ts";
-import { describeMachine, type Machine } from "../results.ts";
+import { describeMachine, firstLine, type Machine } from "../results.ts";
 
 /** What the growth bench found. */
 export interface Growth {
@@ -12,6 +12,8 @@ export interface Growth {
   readonly path: string;
   readonly connections: readonly ConnectionRow[];
   readonly servers: readonly ServerRow[];
+  /** Rows that could not be measured, and why. */
+  readonly failures: readonly string[];
 }
 
 /** Costs while so many connections are open. */
@@ -45,28 +47,48 @@ export type PerProcess = Readonly<Record<string, number>>;
 export async function runGrowth(plan: BenchPlan, options: CulvertOptions): Promise<Growth> {
   const started = { startedAt: new Date().toISOString(), machine: describeMachine() };
   const stage = new Stage(plan);
-  const connections: ConnectionRow[] = [];
-  const servers: ServerRow[] = [];
   try {
     const surroundings = await stage.open();
-    for (const open of plan.sizes.growthConnections) {
+    const { growthConnections, growthServers } = plan.sizes;
+    const connections = await eachRow(growthConnections, (open) => {
       plan.progress(`${open} connections`);
-      connections.push(
-        await withFresh(stage, options, (ours) => connectionRow(ours, surroundings, open)),
-      );
-    }
-    for (const attached of plan.sizes.growthServers) {
+      return withFresh(stage, options, (ours) => connectionRow(ours, surroundings, open));
+    });
+    const servers = await eachRow(growthServers, (attached) => {
       plan.progress(`${attached} servers`);
-      servers.push(
-        await withFresh(stage, { ...options, fleet: attached - 1 }, (ours) =>
-          serverRow(ours, surroundings, attached),
-        ),
+      return withFresh(stage, { ...options, fleet: attached - 1 }, (ours) =>
+        serverRow(ours, surroundings, attached),
       );
-    }
+    });
+    const failures = [
+      ...connections.failures.map((each) => `${each.at} connections: ${each.reason}`),
+      ...servers.failures.map((each) => `${each.at} servers: ${each.reason}`),
+    ];
+    const path = plan.place.description;
+    return { ...started, path, connections: connections.rows, servers: servers.rows, failures };
   } finally {
     await stage.close();
   }
-  return { ...started, path: plan.place.description, connections, servers };
+}
+
+/** Measures a row at each number; one that fails is told with its reason, and the others go on. */
+export async function eachRow<T>(
+  numbers: readonly number[],
+  measure: (at: number) => Promise<T>,
+): Promise<{
+  readonly rows: readonly T[];
+  readonly failures: readonly { readonly at: number; readonly reason: string }[];
+}> {
+  const rows: T[] = [];
+  const failures: { at: number; reason: string }[] = [];
+  for (const at of numbers) {
+    try {
+      rows.push(await measure(at));
+    } catch (error) {
+      failures.push({ at, reason: firstLine(error) });
+    }
+  }
+  return { rows, failures };
 }
 
 async function withFresh<T>(
@@ -128,7 +150,7 @@ async function serverRow(
   await warm(ours, generator);
   await settle();
   const start = { at: systemClock.now(), ...ours.relayUse() };
-  await sleep(systemClock, millis(4_000));
+  await sleep(systemClock, millis(10_000));
   const end = { at: systemClock.now(), ...ours.relayUse() };
   const more = await generator.call("connections", {
     ...entrance,

@@ -1,12 +1,18 @@
 import { drawLines } from "../chart.ts";
-import { short, table } from "../report-table.ts";
+import { short, table } from "../table.ts";
 import { writeResult } from "../results.ts";
 import type { ConnectionRow, Growth, ServerRow } from "./growth.ts";
 
 /** The growth tables as Markdown. */
-export function growthTables({ connections, servers, machine, path }: Growth): string {
-  const head = `${machine.cores} cores (${machine.processor}), Node ${machine.node}, path: ${path}; load average at the start ${machine.loadAtStart.toFixed(1)}.`;
-  return `${[head, connectionTable(connections), serverTable(servers)].join("\n\n")}\n`;
+export function growthTables(growth: Growth): string {
+  const { connections, servers, machine, path, startedAt, failures } = growth;
+  const parts = [
+    `${startedAt.slice(0, 10)}, ${machine.cores} cores (${machine.processor}), Node ${machine.node}, path: ${path}; load average at the start ${machine.loadAtStart.toFixed(1)}.`,
+    ...(connections.length === 0 ? [] : [connectionTable(connections)]),
+    ...(servers.length === 0 ? [] : [serverTable(servers)]),
+    ...failures.map((each) => `Not measured: ${each}.`),
+  ];
+  return `${parts.join("\n\n")}\n`;
 }
 
 /** Writes the growth charts; gives their file names. */
@@ -51,8 +57,11 @@ export async function drawGrowth(growth: Growth, folder: string): Promise<readon
       lines: latencyLines(servers.map((row) => ({ x: row.attached, ...row }))),
     }),
   };
-  for (const [name, svg] of Object.entries(charts)) await writeResult(folder, name, svg);
-  return Object.keys(charts);
+  const drawn = Object.entries(charts).filter(
+    ([name]) => (name === "growth-servers.svg" ? servers : connections).length > 0,
+  );
+  for (const [name, svg] of drawn) await writeResult(folder, name, svg);
+  return drawn.map(([name]) => name);
 }
 
 function latencyLines(rows: readonly { x: number; p50: number; p99: number }[]) {

@@ -14,6 +14,7 @@ export function bulkLoad(streams: number, direction: Direction): Load {
     programs: ["iperf3"],
     fresh: false,
     rounds: (sizes) => sizes.rounds,
+    typicalSeconds: ({ bulkSeconds }) => bulkSeconds + 0.7,
     fits: () => true,
     async measure(contender, surroundings, { bulkSeconds }) {
       const { mibPerSecond, cpu } = await bulkTransfer(contender, surroundings, {

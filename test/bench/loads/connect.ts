@@ -6,6 +6,7 @@ export const connectLoad: Load = {
   programs: [],
   fresh: false,
   rounds: (sizes) => sizes.rounds,
+  typicalSeconds: ({ connectSeconds }) => 1.5 * connectSeconds + 0.2,
   fits: () => true,
   async measure(contender, { generator }, { connectSeconds: seconds }) {
     const entrance = contender.entrances.echo;

@@ -7,6 +7,7 @@ export const echoLoad: Load = {
   programs: [],
   fresh: false,
   rounds: (sizes) => sizes.rounds,
+  typicalSeconds: ({ echoSeconds }) => echoSeconds + 0.2,
   fits: () => true,
   async measure(contender, { generator }, { echoSeconds: seconds }) {
     const result = await generator.call("echo", {
@@ -24,6 +25,7 @@ export const echoUnderBulkLoad: Load = {
   programs: ["iperf3"],
   fresh: false,
   rounds: (sizes) => sizes.rounds,
+  typicalSeconds: ({ echoSeconds }) => Math.max(1, Math.round(echoSeconds)) + 1.7,
   fits: () => true,
   async measure(contender, surroundings, { echoSeconds }) {
     const seconds = Math.max(1, Math.round(echoSeconds));

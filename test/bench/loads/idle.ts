@@ -7,6 +7,8 @@ export const idleLoad: Load = {
   programs: [],
   fresh: true,
   rounds: (sizes) => Math.min(sizes.rounds, sizes.longRounds),
+  // A start of its own, two rests, and connections opened at some 500 a second.
+  typicalSeconds: ({ idleConnections, idleSeconds }) => idleSeconds + idleConnections / 500 + 4,
   fits: () => true,
   async measure(contender, { generator }, { idleConnections, idleSeconds }) {
     const entrance = contender.entrances.echo;

@@ -23,7 +23,7 @@ export interface Sizes {
   readonly echoSeconds: number;
   readonly connectSeconds: number;
   readonly idleConnections: number;
-  /** Seconds over which the relay's CPU time is watched. */
+  /** Seconds over which the relay's CPU time, which the kernel counts by 10 ms, is watched. */
   readonly idleSeconds: number;
   /** Numbers of open connections at which one more is tried, rising. */
   readonly openLevels: readonly number[];
@@ -43,6 +43,8 @@ export interface Load {
   readonly fresh: boolean;
   /** Rounds, where fewer than {@link Sizes.rounds} will do. */
   rounds(sizes: Sizes): number;
+  /** About how long one round of one contender takes on a quiet machine, seconds: what a long run announces. */
+  typicalSeconds(sizes: Sizes): number;
   /** False where the contender cannot be measured by it. */
   fits(contender: Contender): boolean;
   /** Puts the load on a contender and measures. */

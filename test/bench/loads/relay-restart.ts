@@ -12,6 +12,7 @@ export const relayRestartLoad: Load = {
   programs: [],
   fresh: false,
   rounds: (sizes) => sizes.rounds,
+  typicalSeconds: () => 3,
   fits: (contender) => contender.comesBack,
   async measure(contender, surroundings) {
     return {

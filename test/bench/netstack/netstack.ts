@@ -1,4 +1,4 @@
-import { short, table } from "../report-table.ts";
+import { short, table } from "../table.ts";
 import { describeMachine, type Machine } from "../results.ts";
 import { median, summarize } from "../statistics.ts";
 import { transferBackToBack, type Transfer } from "./back-to-back.ts";

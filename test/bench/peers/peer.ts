@@ -57,6 +57,8 @@ export interface Peer {
   readonly title: string;
   /** Programs it needs, looked for on PATH unless `--peer NAME=PATH` says where. */
   readonly programs: readonly string[];
+  /** Most connections that it is asked to hold open by the load that tries rising numbers; any number unless given. */
+  readonly mostOpen?: number;
   /** Writes its configuration and starts its processes; need not wait until they are ready. */
   start(context: StartContext): Promise<Running>;
 }

@@ -13,6 +13,8 @@ export const sshPeer: Peer = {
   name: "ssh",
   title: "ssh -R + ssh -L",
   programs: ["sshd", "ssh", "ssh-keygen"],
+  // It looks at each of its channels in every turn, so that 10,000 of them are not open after two minutes.
+  mostOpen: 1_000,
   async start(context) {
     const { crew, place, relayPort, program } = context;
     await makeKeys(context);
