@@ -4,6 +4,7 @@ import { agreeTerms } from "./handshake.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { ReceiveSide } from "./receive-side.ts";
 import { RttEstimator } from "./rtt-estimator.ts";
+import { checkSegment, type Declined } from "./segment-check.ts";
 import { SegmentOutput } from "./segment-output.ts";
 import { SynClock } from "./syn-clock.ts";
 import { SendSide, type SendFigures } from "./send-side.ts";
@@ -255,46 +256,20 @@ export class TcpEngine implements HostedConnection {
     }
   }
 
-  /** RFC 9293 §3.10.7.4, with RFC 7323 §5.3 before it and RFC 5961 in it. */
+  /** RFC 9293 §3.10.7.4, of which {@link checkSegment} is the beginning. */
   #handleSynchronized(segment: TcpSegment, nowMs: number): void {
     const { flags, payload } = segment;
-    const reset = (flags & tcpFlag.rst) !== 0;
     let position = positionNear(this.#output.peerInitial, segment.sequence, this.#receive.next);
-    const fin = (flags & tcpFlag.fin) !== 0;
-    const length = payload.length + (fin ? 1 : 0);
-    if ((flags & tcpFlag.syn) !== 0 && !reset && this.#state === "syn-received" && position === 0) {
-      if ((flags & tcpFlag.ack) === 0) {
-        this.#sendSyn(nowMs);
-        return;
-      }
-      // The SYN of a simultaneous open once more, now with an acknowledgement of ours.
+    if ((flags & (tcpFlag.syn | tcpFlag.rst)) === tcpFlag.syn) {
+      if (!this.#takesSynAgain(position, flags, nowMs)) return;
       position = 1;
-      this.#output.isAckDue = true;
-    } else if ((flags & tcpFlag.syn) !== 0 && !reset) {
-      this.#hasChallengedSyn = true;
-      this.#challenge(nowMs);
+    }
+    const verdict = checkSegment(segment, position, this.#receive, this.#timestamps, nowMs);
+    if (verdict !== "take" && verdict !== "probe") {
+      this.#decline(verdict, flags, nowMs);
       return;
     }
-    if (!reset && !this.#passesTimestamps(segment, nowMs)) return;
-    let taken = payload;
-    if (!this.#receive.isAcceptable(position, length)) {
-      if (reset) return;
-      const windowIsClosed = this.#receive.edge === this.#receive.next;
-      if (!windowIsClosed || position !== this.#receive.next) {
-        // Bytes that came twice are no loop of acknowledgements: their sender waits for ours.
-        if (length > 0) this.#output.isAckDue = true;
-        else this.#challenge(nowMs);
-        if (this.#state === "time-wait" && fin) this.#waitOut(nowMs);
-        return;
-      }
-      // A probe of a closed window: its acknowledgement counts, its bytes do not (RFC 9293 §3.10.7.4).
-      this.#output.isAckDue = true;
-      taken = nothing;
-    }
-    if (reset) {
-      this.#handleReset(position, nowMs);
-      return;
-    }
+    if (verdict === "probe") this.#output.isAckDue = true;
     if ((flags & tcpFlag.ack) === 0) return;
     this.#keepAlive.heard(nowMs);
     if (!this.#handleAck(segment, position, nowMs)) return;
@@ -303,26 +278,39 @@ export class TcpEngine implements HostedConnection {
     if (timestamps !== undefined && position <= this.#receive.next) {
       this.#timestamps.remember(timestamps.value, nowMs);
     }
-    if (length > 0) this.#handleData(position, taken, fin && taken === payload, nowMs);
+    const fin = (flags & tcpFlag.fin) !== 0;
+    if (payload.length === 0 && !fin) return;
+    // Of a probe the acknowledgement counts, its bytes do not.
+    if (verdict === "probe") this.#handleData(position, nothing, false, nowMs);
+    else this.#handleData(position, payload, fin, nowMs);
   }
 
-  #passesTimestamps(segment: TcpSegment, nowMs: number): boolean {
-    if (!this.#timestamps.agreed) return true;
-    const option = segment.options.timestamps;
-    // RFC 7323 §3.2: without the option it is not of this connection.
-    if (option === undefined) return false;
-    if (!this.#timestamps.isOld(option.value, nowMs)) return true;
-    if (segment.payload.length > 0) this.#output.isAckDue = true;
-    else this.#challenge(nowMs);
-    return false;
-  }
-
-  /** RFC 5961 §3.2: only a reset at exactly the next position is believed. */
-  #handleReset(position: number, nowMs: number): void {
-    if (position !== this.#receive.next) {
+  /** A SYN where the peer's is known. Returns whether it is that of a simultaneous open, whose acknowledgement is to be looked at. */
+  #takesSynAgain(position: number, flags: number, nowMs: number): boolean {
+    if (this.#state !== "syn-received" || position !== synPosition) {
+      // RFC 5961 §4.2.
+      this.#hasChallengedSyn = true;
       this.#challenge(nowMs);
-      return;
+      return false;
     }
+    if ((flags & tcpFlag.ack) === 0) {
+      this.#sendSyn(nowMs);
+      return false;
+    }
+    this.#output.isAckDue = true;
+    return true;
+  }
+
+  #decline(verdict: Declined, flags: number, nowMs: number): void {
+    if (verdict === "reset") this.#handleReset();
+    else if (verdict === "challenge") this.#challenge(nowMs);
+    else if (verdict !== "drop") this.#output.isAckDue = true;
+    // FIN again in TIME-WAIT: our acknowledgement of it was lost.
+    const isFinAgain = verdict === "repeated" && (flags & tcpFlag.fin) !== 0;
+    if (isFinAgain && this.#state === "time-wait") this.#waitOut(nowMs);
+  }
+
+  #handleReset(): void {
     const isRefusal = this.#state === "syn-received" && this.#isActive;
     // TIME-WAIT must not be forgotten too early (RFC 1337), unless the peer has forgotten and wants to begin anew.
     if (this.#state !== "time-wait") this.#fail(isRefusal ? refusedByPeer() : resetByPeer());
