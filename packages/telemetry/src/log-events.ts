@@ -38,6 +38,7 @@ export type LogEvent =
   | "norouter.agent.refused"
   | "norouter.agent.ended"
   | "norouter.agent.listening"
+  | "norouter.agent.proxy.open"
   | "norouter.agent.file.written"
   | "norouter.agent.file.failed"
   | "norouter.agent.connection.opened"

@@ -151,8 +151,51 @@ describe("ports", () => {
   });
 });
 
+describe("a port that leads to itself", () => {
+  const me = "127.0.77.108";
+  const configure = (forwards: object[], disable = false) => {
+    const agent = new AgentUnderTest();
+    const args = { ...common, me, nameServers: [], loopback: { disable }, forwards };
+    return agent.configure(args);
+  };
+
+  it("is refused with its number, also by way of others", async () => {
+    const [a, b, c] = [await closedPort(), await closedPort(), await closedPort()];
+    const own = await configure([forward(c, 80), forward(a, a, me)]);
+    expect(own).toHaveProperty("error", expect.stringContaining(`port ${a} leads to itself`));
+    const round = await configure([forward(a, b, me), forward(b, c, me), forward(c, b, me)]);
+    expect(round).toHaveProperty("error", expect.stringContaining(`port ${b} leads to itself`));
+  });
+
+  it("is none where it leads to another address, another port, or a service of the address itself", async () => {
+    const [a, b] = [await closedPort(), await closedPort()];
+    expect(await configure([forward(a, a, "127.0.0.1"), forward(b, a, me)])).toHaveProperty("data");
+    expect(await configure([forward(a, a, me)], true)).toHaveProperty("data");
+  });
+});
+
 describe("proxies", () => {
   const proxies = { http: { listen: "127.0.0.1:0" }, socks: { listen: "127.0.0.1:0" } };
+
+  it.each([":0", "0.0.0.0:0", "[::]:0"])(
+    "that listen at %s say that everybody may use them",
+    async (listen) => {
+      const agent = new AgentUnderTest();
+      await agent.configure({ ...common, me: user, http: { listen }, socks: { listen } });
+      const open = agent.lines.filter(({ event }) => event === "norouter.agent.proxy.open");
+      expect(open.map(({ listener }) => listener)).toEqual(["http", "socks"]);
+      expect(open[0]?.["text"]).toContain("everybody who reaches this machine");
+    },
+  );
+
+  it.each(["127.0.0.1:0", `${user}:0`, "localhost:0"])(
+    "that listen at %s do not",
+    async (listen) => {
+      const agent = new AgentUnderTest();
+      await agent.configure({ ...common, me: user, http: { listen }, socks: { listen } });
+      expect(agent.lines.map(({ event }) => event)).not.toContain("norouter.agent.proxy.open");
+    },
+  );
 
   it("reach hosts by name, and everything else by the system", async () => {
     const [port, listen] = [await site(), await closedPort()];

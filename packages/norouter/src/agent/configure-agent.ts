@@ -10,8 +10,9 @@ import { meshQuery } from "./dns/mesh-query.ts";
 import { addToEtcHosts } from "./files/etc-hosts.ts";
 import { processOwner } from "./files/region-owner.ts";
 import { writeStateDirectory } from "./files/state-directory.ts";
+import { forwardLoop } from "./forward-loop.ts";
 import { joinDialled } from "./net/join-dialled.ts";
-import { parseListenAddress } from "./net/listen-address.ts";
+import { isLoopback, parseListenAddress } from "./net/listen-address.ts";
 import { OsListener } from "./net/os-listener.ts";
 import { HttpProxy } from "./proxy/http-proxy.ts";
 import { SocksProxy } from "./proxy/socks-proxy.ts";
@@ -129,6 +130,12 @@ async function openForwards(
 ): Promise<void> {
   const { machine, stack, network, scope } = parts;
   const { log } = machine;
+  const port = forwardLoop({ me, forwards, loopback });
+  if (port !== undefined) {
+    throw new ConfigError("bad_config", `port ${port} leads to itself: it is forwarded to ${me}`, {
+      data: { port },
+    });
+  }
   for (const { listenPort, connectIp, connectPort, proto } of forwards) {
     if (proto !== "tcp") {
       throw new ConfigError("bad_config", `expected proto be "tcp", got ${JSON.stringify(proto)}`);
@@ -206,7 +213,10 @@ async function openProxies(
       onConnection: (socket) => proxy.serve(socket),
     });
     scope.add(() => listener.close());
-    log.info("norouter.agent.listening", { listener: name, address: listener.address });
+    const { address } = listener;
+    log.info("norouter.agent.listening", { listener: name, address });
+    if (!isLoopback(address))
+      log.warn("norouter.agent.proxy.open", { listener: name, address, text: openProxyText });
   }
 }
 
@@ -238,3 +248,7 @@ async function attempt(
     log.warn("norouter.agent.file.failed", { what, reason: errorText(error) });
   }
 }
+
+/** What an open proxy means: nobody is asked who they are. */
+const openProxyText =
+  "everybody who reaches this machine by its network may use this proxy, and by it the virtual network, its routes, and what this machine reaches; listen at 127.0.0.1 to be alone";

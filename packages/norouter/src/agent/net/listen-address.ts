@@ -22,3 +22,8 @@ export function parseListenAddress(text: string): ListenAddress {
   const host = match[1] ?? match[2] ?? "";
   return { host: host === "" ? undefined : host, port };
 }
+
+/** Whether only programs of this machine reach a bound address, `127.0.0.1:18080` or `[::1]:18080`. */
+export function isLoopback(address: string): boolean {
+  return /^(127\.|\[::1\]|\[::ffff:127\.)/.test(address);
+}
