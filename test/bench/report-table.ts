@@ -114,10 +114,7 @@ function cpuTable(results: Results): string {
       ])
       .filter((row) => row.slice(1).some((each) => each !== "-")),
   );
-  return table(
-    ["process", ...bulk.map(({ title }) => title.replace("bulk, ", ""))],
-    rows,
-  );
+  return table(["process", ...bulk.map(({ title }) => title.replace("bulk, ", ""))], rows);
 }
 
 function seriesTable(results: Results, { id, along }: { id: string; along: string }): string {
