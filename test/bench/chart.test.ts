@@ -82,12 +82,51 @@ describe("drawLines", () => {
     expect(b - a).toBeCloseTo(c - b, 0);
   });
 
+  it("writes the name of a line that ends early beside its own end", () => {
+    const svg = drawLines(crowded);
+    const label = labels(svg).find(({ name }) => name === "ssh");
+    const end = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g)].map((m) => Number(m[1]));
+    expect(label?.x).toBeLessThan(Math.max(...end));
+  });
+
+  it("keeps names above the axis, apart from each other and inside the picture", () => {
+    const svg = drawLines(crowded);
+    const axis = Number(/y="([\d.]+)" class="tick" text-anchor="middle">10</.exec(svg)?.[1]) - 20;
+    const all = labels(svg).filter(({ name }) => name !== "ssh");
+    const heights = all.map(({ y }) => y).sort((a, b) => a - b);
+    expect(heights).toHaveLength(3);
+    expect(heights.at(-1)).toBeLessThanOrEqual(axis + 4);
+    for (const [index, y] of heights.slice(1).entries()) {
+      expect(y - (heights[index] ?? 0)).toBeGreaterThanOrEqual(17.9);
+    }
+    for (const { x, name } of all) expect(x + 7.5 * name.length).toBeLessThan(760);
+  });
+
   it("draws nothing odd with one point", () => {
     const lines = [{ label: "ours", ours: true, points: [{ x: 10, y: 0 }] }];
     const svg = drawLines({ title: "t", subtitle: "s", xTitle: "x", unit: "ms", lines });
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   });
 });
+
+const crowded = {
+  ...{ title: "growth", subtitle: "flat", xTitle: "connections open", unit: "ms" },
+  lines: [
+    { label: "ours", ours: true, points: [10, 100, 1_000].map((x) => ({ x, y: 2 })) },
+    { label: "ssh", ours: false, points: [10, 100].map((x) => ({ x, y: 50 })) },
+    { label: "low", ours: false, points: [10, 100, 1_000].map((x) => ({ x, y: 0.2 })) },
+    {
+      label: "a forwarder with a long name",
+      ours: false,
+      points: [10, 100, 1_000].map((x) => ({ x, y: 0.1 })),
+    },
+  ],
+};
+
+function labels(svg: string): { x: number; y: number; name: string }[] {
+  const found = svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)" class="label"[^>]*>([^<]+)</g);
+  return [...found].map(([, x, y, name = ""]) => ({ x: Number(x), y: Number(y), name }));
+}
 
 function count(text: string, piece: string): number {
   return text.split(piece).length - 1;

@@ -35,7 +35,7 @@ export interface LineChart {
 
 /** Draws horizontal bars as an SVG document. */
 export function drawBars(chart: BarChart): string {
-  const top = 84;
+  const top = 94;
   const step = 44;
   const bottom = top + chart.bars.length * step + 4;
   const widestLabel = Math.max(0, ...chart.bars.map(({ label }) => label.length));
@@ -56,13 +56,16 @@ export function drawBars(chart: BarChart): string {
     text(24, bottom + 18, chart.unit, "tick"),
     ...chart.bars.flatMap((bar, index) => drawBar(bar, left, top + index * step, x)),
     ...(chart.aim === undefined ? [] : aimLine(chart.aim, x, top, bottom, right)),
+    ...chart.bars.map((bar, index) => drawValue(bar, top + index * step, x)),
   ];
   return svg(bottom + 36, chart.title, parts);
 }
 
 /** Draws lines over a logarithmic x axis and a linear y axis as an SVG document. */
 export function drawLines(chart: LineChart): string {
-  const [top, bottom, left, right] = [84, 324, 78, width - 170];
+  const [top, bottom, left] = [94, 334, 78];
+  const widestLabel = Math.max(0, ...chart.lines.map(({ label }) => label.length));
+  const right = width - Math.max(110, 28 + Math.ceil(widestLabel * 7.6));
   const points = chart.lines.flatMap(({ points }) => points);
   const scale = niceScale(Math.max(0, ...points.map(({ y }) => y)));
   const xs = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b);
@@ -72,7 +75,10 @@ export function drawLines(chart: LineChart): string {
       ? (left + right) / 2
       : left + ((right - left) * (Math.log10(value) - low)) / (high - low);
   const y = (value: number): number => bottom - ((bottom - top) * value) / scale.max;
-  const ends = spreadLabels(chart.lines.map(({ points }) => y(points.at(-1)?.y ?? 0)));
+  const ends = spreadLabels(
+    chart.lines.map(({ points }) => y(points.at(-1)?.y ?? 0)),
+    bottom,
+  );
   const parts = [
     ...titles(chart.title, chart.subtitle),
     ...scale.ticks.flatMap((tick) => [
@@ -90,7 +96,7 @@ export function drawLines(chart: LineChart): string {
         ...each.points.map(
           (p) => `<circle cx="${round(x(p.x))}" cy="${round(y(p.y))}" r="3.5" fill="${colour}"/>`,
         ),
-        `<text x="${round(right + 12)}" y="${round((ends[index] ?? 0) + 4)}" class="label" style="fill:${colour}">${escapeXml(each.label)}</text>`,
+        `<text x="${round(x(each.points.at(-1)?.x ?? 1) + 12)}" y="${round((ends[index] ?? 0) + 4)}" class="label" style="fill:${colour}">${escapeXml(each.label)}</text>`,
       ];
     }),
   ];
@@ -121,7 +127,6 @@ function drawBar(
   const height = 24;
   const middle = top + height / 2;
   const colour = bar.ours ? oursColour : otherColour;
-  const furthest = Math.max(bar.median, ...bar.rounds);
   return [
     text(left - 12, middle + 5, bar.label, bar.ours ? "label strong" : "label", "end"),
     `<rect x="${left}" y="${top}" width="${round(Math.max(1, x(bar.median) - left))}" height="${height}" rx="3" fill="${colour}"/>`,
@@ -129,8 +134,13 @@ function drawBar(
       (value) =>
         `<circle cx="${round(x(value))}" cy="${round(middle)}" r="3.5" fill="#fff" stroke="${ink}" stroke-width="1.2" fill-opacity="0.85"/>`,
     ),
-    text(x(furthest) + 10, middle + 5, formatValue(bar.median), "value"),
   ];
+}
+
+/** Beyond bar and dots, and over the line of the aim where that is in the way. */
+function drawValue(bar: Bar, top: number, x: (value: number) => number): string {
+  const furthest = Math.max(bar.median, ...bar.rounds);
+  return text(x(furthest) + 10, top + 17, formatValue(bar.median), "value");
 }
 
 function aimLine(
@@ -149,8 +159,8 @@ function aimLine(
   ];
 }
 
-/** Keeps labels at least 18 pixels apart, in their order. */
-function spreadLabels(wanted: readonly number[]): readonly number[] {
+/** Keeps labels at least 18 pixels apart, in their order and not below the lowest place for one. */
+function spreadLabels(wanted: readonly number[], lowest: number): readonly number[] {
   const order = wanted.map((_, index) => index).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
   const placed = [...wanted];
   let last = -Infinity;
@@ -158,8 +168,12 @@ function spreadLabels(wanted: readonly number[]): readonly number[] {
     last = Math.max(placed[index] ?? 0, last + 18);
     placed[index] = last;
   }
-  const surplus = Math.max(0, last - 330);
-  return placed.map((value) => value - surplus);
+  let next = lowest + 18;
+  for (const index of order.reverse()) {
+    next = Math.min(placed[index] ?? 0, next - 18);
+    placed[index] = next;
+  }
+  return placed;
 }
 
 function titles(title: string, subtitle: string): readonly string[] {
@@ -227,7 +241,7 @@ const css = `text{font-family:system-ui,-apple-system,"Segoe UI","Helvetica Neue
 .subtitle{font-size:13px;fill:#61707d}
 .label{font-size:13px}
 .strong{font-weight:600}
-.value{font-size:13px;font-weight:600}
+.value{font-size:13px;font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:4px}
 .tick{font-size:12px;fill:#61707d}
 .grid{stroke:#e4e9ed;stroke-width:1}
 .aim{stroke:#c2495d;stroke-width:1.5;stroke-dasharray:5 4}
