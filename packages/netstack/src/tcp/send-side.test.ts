@@ -195,6 +195,19 @@ describe("the send side", () => {
     expect(sending.write(10_000)).toHaveLength(7);
   });
 
+  test("lets that window not grow while gaps are filled one by one (RFC 6582 §3.2)", () => {
+    const sending = new Sending();
+    sending.write(10_000);
+    for (let count = 0; count < 3; count += 1) sending.acknowledge(1);
+    const recoveryPoint = sending.side.next;
+    for (let position = 101; position <= recoveryPoint; position += 100) {
+      sending.acknowledge(position);
+    }
+    expect(sending.side.acknowledged).toBe(recoveryPoint);
+    // Each of the three duplicates let a segment go beyond it.
+    expect(sending.side.next - recoveryPoint).toBe(700 + 300);
+  });
+
   test("takes no sample of what a duplicate had it send again (Karn's rule, RFC 6298 §3)", () => {
     const sending = new Sending();
     sending.write(1_000);
