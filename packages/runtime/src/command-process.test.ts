@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "./clock.ts";
@@ -25,6 +26,7 @@ async function waitUntil(condition: () => boolean, { limitMs = 5_000, what }: Wa
 function run(
   script: string,
   env: NodeJS.ProcessEnv = {},
+  terminal = false,
 ): { process: CommandProcess; lines: string[] } {
   const lines: string[] = [];
   const process_ = new CommandProcess({
@@ -32,6 +34,7 @@ function run(
     command: [process.execPath, "-e", script],
     folder: tmpdir(),
     env,
+    terminal,
     onLine: (line) => void lines.push(line),
   });
   started.push(process_);
@@ -129,6 +132,31 @@ describe("CommandProcess", () => {
       kill.mockRestore();
       process.kill(command.pid!, "SIGKILL");
     }
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "has a session of its own, unless it is to keep our terminal",
+    async () => {
+      // Its name has no spaces: pid (name) state parent group session.
+      const session =
+        'console.error(require("fs").readFileSync("/proc/self/stat", "utf8").split(" ")[5])';
+      const ours = readFileSync("/proc/self/stat", "utf8").split(" ")[5];
+      for (const terminal of [false, true]) {
+        const { process, lines } = run(session, {}, terminal);
+        await within(process.ended, { what: "its end" });
+        expect(lines).toEqual([terminal ? ours : String(process.pid)]);
+      }
+    },
+  );
+
+  test("that keeps our terminal is ended as well, where it ignores the end of its input", async () => {
+    const { process, lines } = run(
+      "setInterval(() => undefined, 1000); console.error(1);",
+      {},
+      true,
+    );
+    await waitUntil(() => lines.length === 1, { what: "its words" });
+    expect(await within(process.stop(), { what: "its end" })).toEqual(exited("SIGTERM ended it"));
   });
 
   test("what it leaves behind ends with it", async () => {

@@ -21,6 +21,11 @@ export interface CommandOptions {
   readonly maxLineLength?: number | undefined;
   /** How long it may take to end after its standard input has; one second unless given. */
   readonly grace?: Millis | undefined;
+  /**
+   * Whether it keeps our terminal, so that ssh can ask for a password there. It is then of our own process group: what it starts and
+   * leaves behind is not ended with it, and a Ctrl-C reaches it too. No unless given.
+   */
+  readonly terminal?: boolean | undefined;
 }
 
 /** How a command came to its end. */
@@ -35,8 +40,8 @@ export interface CommandEnd {
 }
 
 /**
- * A command whose standard input and output belong to whoever started it, and whose standard error is told by lines. It leads a
- * process group of its own, so that whatever it starts ends with it, and a Ctrl-C at our terminal reaches us alone; it has no terminal.
+ * A command whose standard input and output belong to whoever started it, and whose standard error is told by lines. Unless it keeps our
+ * terminal, it leads a process group of its own, so that whatever it starts ends with it, and a Ctrl-C at our terminal reaches us alone.
  * Never throws: what cannot be started has ended.
  */
 export class CommandProcess {
@@ -49,6 +54,7 @@ export class CommandProcess {
   readonly #clock: Clock;
   readonly #grace: Millis;
   readonly #child: ChildProcess | undefined;
+  readonly #leadsGroup: boolean;
   readonly #lines: LineSplitter;
   #end: CommandEnd | undefined;
   #tell!: (end: CommandEnd) => void;
@@ -60,10 +66,11 @@ export class CommandProcess {
     const { clock, onLine, maxLineLength = defaultMaxLineLength, grace = patience } = options;
     this.#clock = clock;
     this.#grace = grace;
+    this.#leadsGroup = leadsGroup(options);
     this.#lines = new LineSplitter(maxLineLength, onLine);
     this.ended = new Promise((resolve) => (this.#tell = resolve));
     const [program = ""] = options.command;
-    const child = spawnGroup(options);
+    const child = spawnCommand(options);
     // Where there are no files to give for its pipes, Node makes a child that has none.
     this.stdin = quiet((child instanceof Error ? undefined : child.stdin) ?? new PassThrough());
     this.stdout = quiet((child instanceof Error ? undefined : child.stdout) ?? new PassThrough());
@@ -120,7 +127,7 @@ export class CommandProcess {
 
   /** What it has started and left behind ends too; what was said last may still be on its way. */
   async #sweep(closed: Promise<unknown>): Promise<void> {
-    if (this.pid !== undefined && !this.#killed && process.platform !== "win32") {
+    if (this.pid !== undefined && !this.#killed && this.#leadsGroup) {
       await new ProcessGroup(this.#clock, this.pid).end(patience);
     }
     await this.#within(closed, lastWords);
@@ -157,20 +164,26 @@ export class CommandProcess {
 
   #signal(signal: NodeJS.Signals): void {
     if (this.pid === undefined) return;
-    if (process.platform === "win32") this.#child?.kill(signal);
-    else new ProcessGroup(this.#clock, this.pid).signal(signal);
+    if (this.#leadsGroup) new ProcessGroup(this.#clock, this.pid).signal(signal);
+    else this.#child?.kill(signal);
   }
 }
 
-/** Spawns without a shell, in a process group of its own; gives what Node says of what it cannot even try. */
-function spawnGroup({ command, folder, env }: CommandOptions): ChildProcess | Error {
+/** Windows knows no process groups. */
+function leadsGroup({ terminal = false }: CommandOptions): boolean {
+  return !terminal && process.platform !== "win32";
+}
+
+/** Spawns without a shell; gives what Node says of what it cannot even try. */
+function spawnCommand(options: CommandOptions): ChildProcess | Error {
+  const { command, folder, env } = options;
   const [program = "", ...args] = command;
   try {
     return spawn(program, args, {
       stdio: ["pipe", "pipe", "pipe"],
       cwd: folder,
       env: env === undefined ? undefined : { ...env },
-      detached: process.platform !== "win32",
+      detached: leadsGroup(options),
       windowsHide: true,
     });
   } catch (error) {

@@ -105,7 +105,8 @@ class ManagerRun {
   #managerOptions(): ManagerOptions {
     const program = fileURLToPath(new URL("../../bin/culvert.js", import.meta.url));
     const self = [process.execPath, ...process.execArgv, program, "norouter"];
-    return { self, restart: this.#options["restart"] !== false };
+    const terminal = process.stdin.isTTY && process.stderr.isTTY;
+    return { self, restart: this.#options["restart"] !== false, terminal };
   }
 
   async #listen(manager: Manager, registry: ReturnType<typeof createRegistry>): Promise<void> {

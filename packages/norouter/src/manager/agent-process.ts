@@ -26,6 +26,8 @@ export interface AgentProcessOptions {
   readonly egress: EgressLimits;
   /** How long it may take to end after its standard input has; then it is killed. */
   readonly grace: Millis;
+  /** Whether it may ask at our terminal. */
+  readonly terminal: boolean;
 }
 
 /**
@@ -43,10 +45,10 @@ export class AgentProcess {
   #ended = false;
 
   constructor(clock: Clock, options: AgentProcessOptions, handlers: AgentProcessHandlers) {
-    const { argv: command, grace, egress } = options;
+    const { argv: command, grace, terminal, egress } = options;
     this.#handlers = handlers;
     const onLine = (line: string): void => handlers.onStderrLine(line);
-    this.#command = new CommandProcess({ clock, command, grace, onLine });
+    this.#command = new CommandProcess({ clock, command, grace, terminal, onLine });
     this.writer = new FrameWriter(this.#command.stdin, egress);
     this.#listen(this.#command.stdout);
     this.#done = this.#command.ended.then((end) => this.#end(end));

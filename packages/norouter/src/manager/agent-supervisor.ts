@@ -60,6 +60,8 @@ export interface SupervisionOptions {
   readonly grace: Millis;
   /** How long an agent may take to answer before that is told. */
   readonly patience: Millis;
+  /** Whether commands keep our terminal, at which ssh asks for a password or whether a host is the right one. */
+  readonly terminal: boolean;
 }
 
 /**
@@ -106,7 +108,8 @@ export class AgentSupervisor implements SwitchPort {
     this.#lastLine = "";
     this.#refusal = undefined;
     this.#enter({ kind: "starting" });
-    const options = { argv, egress: this.#options.egress, grace: this.#options.grace };
+    const { egress, grace, terminal } = this.#options;
+    const options = { argv, egress, grace, terminal };
     this.#process = new AgentProcess(clock, options, {
       onFrame: (frame) => this.#receive(frame),
       onStderrLine: (line) => {

@@ -247,4 +247,5 @@ const supervisionDefaults: SupervisionOptions = {
   // As long as an ssh on a slow line needs to pass the end of its input on and to return.
   grace: millis(2_000),
   patience: millis(20_000),
+  terminal: false,
 };
