@@ -104,7 +104,7 @@ export function loadClientConfig(sources: Sources): ClientConfig {
 
 /** A client has a relay, or links and is its own. */
 function checkRelayOrLinks(
-  { relay, transports, links = [] }: SoundValues<ReturnType<typeof clientSchema>>,
+  { name: own, relay, transports, links = [] }: SoundValues<ReturnType<typeof clientSchema>>,
   root: Place,
   problems: Problems,
 ): void {
@@ -124,6 +124,7 @@ function checkRelayOrLinks(
     const at = root.key("links").entry(index);
     const sameName = links.findIndex((link) => link.name === name);
     const sameId = links.findIndex((link) => link.id === id);
+    if (name === own) at.key("name").note(`${name} is the name of this client too`);
     if (sameName < index) at.key("name").note(`${name} is the name of links[${sameName}] too`);
     if (sameId < index) at.key("id").note(`${id} is the id of links[${sameId}] too`);
   }

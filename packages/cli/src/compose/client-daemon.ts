@@ -64,8 +64,11 @@ export function buildClient(
     }),
     drain: () => proxy.drain(),
     async close() {
-      await proxy.close();
-      await own?.close();
+      try {
+        await proxy.close();
+      } finally {
+        await own?.close();
+      }
     },
   };
 }

@@ -1,19 +1,11 @@
-import { dirname } from "node:path";
 import type { ClientConfig } from "@culvert/config";
 import { createMemoryNetwork } from "@culvert/quic";
 import { Relay, relayLimitDefaults, RelayMetrics } from "@culvert/relay";
-import { TransportError } from "@culvert/runtime";
-import {
-  CommandLinkMetrics,
-  commandLinkObserver,
-  CommandLinks,
-  QuicSession,
-  type CommandLinkStatus,
-  type SessionListener,
-} from "@culvert/transport";
+import { ConfigError, TransportError } from "@culvert/runtime";
+import { QuicSession, type CommandLinkStatus, type SessionListener } from "@culvert/transport";
 import type { DaemonContext, GivenSession } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
-import { childEnvironment } from "./child-environment.ts";
+import { commandLinks } from "./command-links.ts";
 
 /** The relay inside a client that has links: nobody but itself and the servers it goes to can reach it. */
 export interface OwnRelay {
@@ -27,22 +19,26 @@ export interface OwnRelay {
 /** Makes an {@link OwnRelay}. */
 export type BuildOwnRelay = (config: ClientConfig, context: DaemonContext) => OwnRelay;
 
-/** Puts together the relay of a client with links. */
+/**
+ * Puts together the relay of a client with links.
+ * @throws ConfigError `bad_config` where a link leads to the client itself.
+ */
 export function ownRelay(config: ClientConfig, context: DaemonContext): OwnRelay {
-  const { links, name, wss, quic, drain } = config;
+  const { links, name, quic, drain } = config;
   const { clock, random, log, registry, identity } = context;
+  const self = links.findIndex(({ id }) => id === identity.peerId);
+  if (self >= 0) {
+    throw new ConfigError(
+      "bad_config",
+      `links[${self}].id: ${identity.peerId} is this client's own; the server at the other end needs a key of its own`,
+      { data: { file: config.file } },
+    );
+  }
   const engine = createMemoryNetwork({ clock }).createEngine();
   const { settings } = quic;
-  const commands = new CommandLinks(
-    {
-      clock,
-      random,
-      identity,
-      settings: wss,
-      folder: dirname(config.file),
-      env: childEnvironment(process.env),
-      observer: commandLinkObserver({ clock, log, metrics: new CommandLinkMetrics(registry) }),
-    },
+  const commands = commandLinks(
+    config,
+    context,
     links.map(({ name: peer, command, id }) => ({ name: peer, command, peer: id })),
   );
   let listener: SessionListener | undefined;
