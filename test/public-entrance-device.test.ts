@@ -8,7 +8,7 @@ import {
 import { connect, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect, it, onTestFinished } from "vitest";
-import type { WebLimits } from "@culvert/relay";
+import type { WebLimits } from "@culvert/relay/web";
 import { millis } from "@culvert/runtime";
 import {
   listenForTest,

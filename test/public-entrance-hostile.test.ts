@@ -2,7 +2,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect, it, onTestFinished } from "vitest";
-import type { NamePolicy, PublicDevice } from "@culvert/relay";
+import type { NamePolicy, PublicDevice } from "@culvert/relay/web";
 import { millis } from "@culvert/runtime";
 import { LocalDevice, useEntrance, useSite } from "./support/public-entrance.ts";
 import { waitUntil, within } from "./support/wait.ts";

@@ -95,6 +95,24 @@ it("a command loads no more code than it needs", async () => {
   }
 });
 
+it("a daemon loads no code of what its configuration does without", async () => {
+  const trial = await useRunningTrial();
+  for (const role of ["client", "server", "relay"] as const) {
+    // The relay last: the others are ready once they are attached to it.
+    await trial.daemon(role).stop();
+    const files = await scriptsOf([role, "--config", trial.configFile(role)], "SIGTERM");
+    console.log(`culvert ${role} loads ${files.length} files`);
+    expect(files.length, `files of code at the ${role}`).toBeLessThan(mostFiles[role]);
+    for (const part of ["node_modules/jose", "relay/dist/telebit", "acme-client"]) {
+      const loaded = files.filter((file) => file.includes(`/${part}/`));
+      expect(loaded, `${part} at the ${role}`).toEqual([]);
+    }
+  }
+});
+
+/** Of the trial's daemons, which load 877, 865 and 844; jose would be 46 more. */
+const mostFiles: Readonly<Record<Role, number>> = { relay: 900, server: 890, client: 870 };
+
 const bounds: Readonly<
   Record<Role, { timers: number; signals: number; datagrams: number; heapKib: number }>
 > = {

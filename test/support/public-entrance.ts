@@ -12,7 +12,7 @@ import {
   type PublicDevice,
   type WebLimits,
   type WebOptions,
-} from "@culvert/relay";
+} from "@culvert/relay/web";
 import { systemClock, tcpByteStream, TransportError } from "@culvert/runtime";
 import { createRegistry, silentLog, type Log, type Registry } from "@culvert/telemetry";
 import { run } from "./child.ts";

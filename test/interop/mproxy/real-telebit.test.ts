@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { mintToken } from "@culvert/relay";
+import { mintToken } from "@culvert/relay/telebit";
 import { systemClock } from "@culvert/runtime";
 import { describe, expect, it, onTestFailed, onTestFinished } from "vitest";
 import { culvert } from "../../support/culvert.ts";

@@ -5,17 +5,19 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "n
 import { createCertificate, generateIdentity } from "@culvert/identity";
 import {
   mintToken,
-  PublicEntrance,
-  PublicMetrics,
   telebitLimitDefaults,
   TelebitMetrics,
   TelebitRelay,
   TokenVerifier,
-  webLimitDefaults,
-  type CertificateFiles,
   type TelebitLimits,
   type TelebitPolicy,
-} from "@culvert/relay";
+} from "@culvert/relay/telebit";
+import {
+  PublicEntrance,
+  PublicMetrics,
+  webLimitDefaults,
+  type CertificateFiles,
+} from "@culvert/relay/web";
 import { systemClock } from "@culvert/runtime";
 import { createLog, Registry } from "@culvert/telemetry";
 import { shutdownReason } from "@culvert/transport";

@@ -8,8 +8,9 @@ export type BuildDaemon = (context: DaemonContext) => Daemon;
 export async function loadBuilder(config: DaemonConfig): Promise<BuildDaemon> {
   switch (config.role) {
     case "relay": {
-      const { buildRelay } = await import("./relay-daemon.ts");
-      return (context) => buildRelay(config, context);
+      const { buildRelay, loadRelayParts } = await import("./relay-daemon.ts");
+      const parts = await loadRelayParts(config);
+      return (context) => buildRelay(config, context, parts);
     }
     case "server": {
       const { buildServer } = await import("./server-daemon.ts");

@@ -5,11 +5,32 @@ import { listenQuic, type SessionListener } from "@culvert/transport";
 import type { Daemon, DaemonContext } from "../daemon/daemon.ts";
 import { software } from "../version.ts";
 import { daemonEngines } from "./engines.ts";
-import { relayLinks } from "./relay-links.ts";
-import { relayWeb } from "./relay-web.ts";
+import type { relayLinks } from "./relay-links.ts";
+import type { relayWeb } from "./relay-web.ts";
+
+/** The parts of a relay that only some configurations have; their code is loaded for those alone. */
+export interface RelayParts {
+  readonly links?: typeof relayLinks | undefined;
+  readonly web?: typeof relayWeb | undefined;
+}
+
+/** Loads the parts that the configuration asks for. */
+export async function loadRelayParts(config: RelayConfig): Promise<RelayParts> {
+  const { links, web, public: granted } = config;
+  const listeners = [...web.https, ...web.http, ...web.plain, ...granted.ports];
+  const [linkPart, webPart] = await Promise.all([
+    links.length > 0 ? import("./relay-links.ts") : undefined,
+    listeners.length > 0 ? import("./relay-web.ts") : undefined,
+  ]);
+  return { links: linkPart?.relayLinks, web: webPart?.relayWeb };
+}
 
 /** Puts together P3. */
-export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon {
+export function buildRelay(
+  config: RelayConfig,
+  context: DaemonContext,
+  { links, web }: RelayParts,
+): Daemon {
   const { clock, log, registry } = context;
   const relay = new Relay(
     {
@@ -17,8 +38,8 @@ export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon 
       log,
       metrics: new RelayMetrics(registry),
       listen: () => listenAll(config, context),
-      links: relayLinks(config, context),
-      web: relayWeb(config, context),
+      links: links?.(config, context),
+      web: web === undefined ? undefined : () => web(config, context),
     },
     {
       peers: config.peers,
@@ -37,8 +58,8 @@ export function buildRelay(config: RelayConfig, context: DaemonContext): Daemon 
     async start() {
       await relay.start();
       listening = true;
-      const links = config.links.map(({ name }) => `link ${name}`);
-      announce(`relay ${[...relay.addresses, ...links].join(" ")}`);
+      const linkNames = config.links.map(({ name }) => `link ${name}`);
+      announce(`relay ${[...relay.addresses, ...linkNames].join(" ")}`);
     },
     notReady: () => (listening ? [] : ["not listening yet"]),
     status: () => relay.status(),

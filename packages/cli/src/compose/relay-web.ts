@@ -1,59 +1,45 @@
 import type { RelayConfig } from "@culvert/config";
+import type { TelebitPolicy, TelebitRelay } from "@culvert/relay/telebit";
 import {
-  loadSecretFile,
   PublicMetrics,
   startRelayWeb,
-  telebitLimitDefaults,
-  TelebitMetrics,
-  TelebitRelay,
-  TokenVerifier,
   webLimitDefaults,
   type PublicEntrance,
   type RelayWeb,
-  type TelebitPolicy,
-} from "@culvert/relay";
+} from "@culvert/relay/web";
 import type { DaemonContext } from "../daemon/daemon.ts";
 
-/** What starts a relay's web side, or undefined where the configuration has none. */
-export function relayWeb(
-  config: RelayConfig,
-  context: DaemonContext,
-): (() => Promise<RelayWeb>) | undefined {
-  const { web, limits, public: granted, wss } = config;
-  const listeners = [...web.https, ...web.http, ...web.plain, ...granted.ports];
-  if (listeners.length === 0) return undefined;
+/** Starts a relay's web side. */
+export async function relayWeb(config: RelayConfig, context: DaemonContext): Promise<RelayWeb> {
+  const { web, limits, wss } = config;
   const { clock, random, log, registry, identity } = context;
-  return async () =>
-    startRelayWeb(
-      {
-        clock,
-        random,
-        log,
-        identity,
-        metrics: new PublicMetrics(registry),
-        telebit: await telebitOf(config, context),
-      },
-      {
-        wss,
-        web: {
-          ...web,
-          limits: {
-            ...webLimitDefaults,
-            handshakes: web.maxHandshakes,
-            handshakesPerAddress: Math.min(
-              web.maxHandshakes,
-              webLimitDefaults.handshakesPerAddress,
-            ),
-            connections: limits.publicConnections,
-            connectionsPerAddress: Math.min(
-              limits.publicConnections,
-              webLimitDefaults.connectionsPerAddress,
-            ),
-            openTimeout: limits.connectTimeout,
-          },
+  return startRelayWeb(
+    {
+      clock,
+      random,
+      log,
+      identity,
+      metrics: new PublicMetrics(registry),
+      telebit: await telebitOf(config, context),
+    },
+    {
+      wss,
+      web: {
+        ...web,
+        limits: {
+          ...webLimitDefaults,
+          handshakes: web.maxHandshakes,
+          handshakesPerAddress: Math.min(web.maxHandshakes, webLimitDefaults.handshakesPerAddress),
+          connections: limits.publicConnections,
+          connectionsPerAddress: Math.min(
+            limits.publicConnections,
+            webLimitDefaults.connectionsPerAddress,
+          ),
+          openTimeout: limits.connectTimeout,
         },
       },
-    );
+    },
+  );
 }
 
 async function telebitOf(
@@ -62,6 +48,8 @@ async function telebitOf(
 ): Promise<((tables: Pick<PublicEntrance, "names" | "ports">) => TelebitRelay) | undefined> {
   const { telebit, web } = config;
   if (telebit === undefined) return undefined;
+  const { loadSecretFile, telebitLimitDefaults, TelebitMetrics, TelebitRelay, TokenVerifier } =
+    await import("@culvert/relay/telebit");
   const verifier = new TokenVerifier(clock, {
     secret: await loadSecretFile(telebit.secretFile),
     policy: telebit,

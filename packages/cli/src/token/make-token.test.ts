@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadSecretFile, TokenVerifier, type TokenVerdict } from "@culvert/relay";
+import { loadSecretFile, TokenVerifier, type TokenVerdict } from "@culvert/relay/telebit";
 import { systemClock } from "@culvert/runtime";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { main } from "../main.ts";

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
 import { loadRelayConfig } from "@culvert/config";
-import { createSecretFile, loadSecretFile, mintToken, readScope } from "@culvert/relay";
+import { createSecretFile, loadSecretFile, mintToken, readScope } from "@culvert/relay/telebit";
 import { ConfigError, systemClock, systemRandom } from "@culvert/runtime";
 import type { CommandIo } from "../check-config.ts";
 
