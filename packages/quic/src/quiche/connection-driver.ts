@@ -19,13 +19,15 @@ import {
 import { ConnectionStreams } from "./connection-streams.ts";
 import type { DriverCounts } from "./driver-counts.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
+import { LossWatch } from "./loss-watch.ts";
 import { readNetworkError } from "./network-errors.ts";
-import { ownIdBytes } from "./packet-header.ts";
+import { PathKeeper } from "./path-keeper.ts";
 import type { PeerPaths } from "./peer-paths.ts";
 import { provePeer } from "./prove-peer.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { RefusalCheck } from "./refusal-check.ts";
 import type { ResetTokens } from "./reset-tokens.ts";
+import { SpareIds, type IdOwner } from "./spare-ids.ts";
 import { maxFinDatagrams } from "./stream-ends.ts";
 import { largestCongestionWindow, staysOnMachine } from "./transport-config.ts";
 import { TurnTimer } from "./turn-timer.ts";
@@ -48,15 +50,11 @@ export interface DriverDeps {
 }
 
 /** Who hears of a connection's life. */
-export interface DriverOwner {
+export interface DriverOwner extends IdOwner {
   /** The handshake is done and the peer's identity proved; no stream has been looked at yet. */
   established(peer: PeerId): void;
   /** The connection is over; `cause` where an error of ours ended it. Called once. */
   ended(reason: CloseReason, cause: Error | undefined): void;
-  /** The peer may now address us by this connection id too. */
-  idAdded(id: Uint8Array): void;
-  /** The peer will not use this connection id again. */
-  idRetired(id: Uint8Array): void;
 }
 
 type State =
@@ -84,11 +82,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #sweptMs: number;
   #windowLimited = false;
   readonly #acks: AckDelay;
-  /** Datagrams that quiche was last known to hold for lost. */
-  #lost = 0;
-  #lostMs = 0;
+  readonly #losses: LossWatch;
   readonly #timer: TurnTimer;
   readonly #refusal: RefusalCheck;
+  readonly #paths: PathKeeper;
+  readonly #ids: SpareIds;
   #networkError: Error | undefined;
   #finalStats: QuicConnectionStats | undefined;
 
@@ -109,7 +107,10 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { clock } = deps;
     const { counts } = deps.link;
     this.#acks = new AckDelay({ clock, counts, onDue: () => this.#schedule() });
+    this.#losses = new LossWatch({ clock, link: deps.link, window: this.streams.window });
     this.#refusal = new RefusalCheck(deps.link);
+    this.#paths = new PathKeeper(deps);
+    this.#ids = new SpareIds(deps);
     // Not at once: after a long pause the sockets are to be read first, or silence would be blamed on the peer.
     this.#timer = new TurnTimer({ clock, counts, onFire: () => this.#schedule() });
     this.#schedule();
@@ -138,11 +139,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (info === undefined) return "rate_limit";
     link.receive(datagram, info);
     this.#heard += 1;
-    if (info.from !== paths.quicheRemote) {
-      this.#drainPathEvents(from);
-      paths.follow(link.activePath()?.peer);
-      this.#moved = true;
-    }
+    if (this.#paths.heard(info, from)) this.#moved = true;
     this.#schedule();
     return undefined;
   }
@@ -188,7 +185,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     if (this.#state.phase === "handshaking") this.#shakeHands(this.#state.deadlineMs, nowMs);
     if (this.#isOpen()) this.#moveStreams(heard, nowMs);
     if (!this.#mayWait(nowMs, timerFired)) this.#sendAll(nowMs);
-    if (timerFired) this.#probeOldPaths();
+    if (timerFired && this.#isOpen()) this.#paths.probeOld();
     // Listeners of streams ran meanwhile, and may have closed the connection.
     if (this.#hasEnded()) return;
     const refusal = this.#refusal.verdict(nowMs);
@@ -230,18 +227,18 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#state = { phase: "open" };
     const peerIdleMs = link.stats()?.peerMaxIdleTimeout ?? 0;
     if (peerIdleMs > 0) this.#idleMs = Math.min(this.#idleMs, peerIdleMs);
-    for (let spare = 0; spare < spareIds; spare += 1) this.#offerId();
+    this.#ids.offerFirst();
     owner.established(peer);
   }
 
   #moveStreams(heard: boolean, nowMs: number): void {
     const { link, socket } = this.#deps;
-    this.streams.receive();
     if (heard) this.streams.probe();
     if (this.streams.needsSweep && nowMs - this.#sweptMs >= sweepIntervalMs) {
       this.#sweptMs = nowMs;
       this.streams.sweep();
     }
+    this.streams.receive();
     if (this.#hasEnded()) return;
     if (nowMs >= this.#pingDueMs()) {
       this.#pingedMs = nowMs;
@@ -260,8 +257,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#heardMs = nowMs;
     // Before a time-out, which came later, takes away what the peer has opened.
     this.streams.heard();
-    this.#drainPathEvents(undefined);
-    this.#drainRetiredIds();
+    this.#paths.update();
+    this.#ids.replaceRetired();
   }
 
   /** Whether there is nothing to send that cannot wait for company. */
@@ -276,30 +273,15 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
 
   /** Whether something is known to be lost, and is to be sent again; on one machine that is not worth the asking. */
   #findsLost(): boolean {
-    if (staysOnMachine(this.#settings)) return false;
-    const lostBefore = this.#lost;
-    return this.#countLost() !== lostBefore;
+    return !staysOnMachine(this.#settings) && this.#losses.hasGrown();
   }
 
   #handleTimeout(): void {
     const { link } = this.#deps;
-    const lostBefore = this.#countLost();
+    this.#losses.hasGrown();
     link.onTimeout();
-    if (this.#countLost() !== lostBefore) this.streams.window.shrunk();
-    this.#drainPathEvents(undefined);
-  }
-
-  #countLost(): number {
-    const nowMs = this.#deps.clock.now();
-    const lost = this.#deps.link.stats()?.lost ?? this.#lost;
-    if (lost !== this.#lost) {
-      this.#lost = lost;
-      this.#lostMs = nowMs;
-      this.streams.window.lossy();
-    } else if (nowMs - this.#lostMs > calmAfterMs) {
-      this.streams.window.calm();
-    }
-    return lost;
+    if (this.#losses.hasGrown()) this.streams.window.shrunk();
+    this.#paths.update();
   }
 
   #sendAll(nowMs: number): void {
@@ -308,17 +290,29 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     let flushed = this.#flush();
     if (this.#isOpen()) {
       if (flushed && this.#windowLimited) this.#claimWindowLimited();
-      if (this.streams.hasEnds) this.#countLost();
-      while (flushed && this.streams.handOverFin(socket.freeSlots)) {
-        const before = link.counts.sentDatagrams;
-        flushed = this.#flush();
-        if (link.counts.sentDatagrams === before) this.streams.window.shrunk();
+      if (this.streams.hasEnds) this.#losses.hasGrown();
+      flushed = flushed && this.#sendFins();
+      if (flushed && this.streams.hasEnds && this.#nothingInFlight(nowMs, link.timeout() ?? 0)) {
+        this.streams.window.nothingInFlight();
+        this.#sendFins();
       }
       if (this.streams.hasEnds && socket.freeSlots < maxFinDatagrams) socket.awaitSlot(this, false);
       if (this.streams.finishResets(nowMs)) this.#flush();
     }
     // Once more after a fault: quiche tells the peer what was wrong.
     if (link.fault !== undefined) this.#flush();
+  }
+
+  /** Sends ends that can leave now. Returns false if quiche may have more to send. */
+  #sendFins(): boolean {
+    const { link, socket } = this.#deps;
+    let flushed = true;
+    while (flushed && this.streams.handOverFin(socket.freeSlots)) {
+      const before = link.counts.sentDatagrams;
+      flushed = this.#flush();
+      if (link.counts.sentDatagrams === before) this.streams.window.shrunk();
+    }
+    return flushed;
   }
 
   #flush(limit = Infinity): boolean {
@@ -342,22 +336,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
     return false;
-  }
-
-  /**
-   * Sends the probes of paths the peer has left to where it is now. quiche 0.18 finds out what was lost on a path only when
-   * something sent on it is acknowledged, and on a path that is dead nothing ever would be.
-   */
-  #probeOldPaths(): void {
-    const { link, paths, socket } = this.#deps;
-    if (!this.#isOpen()) return;
-    for (const path of paths.others()) {
-      const slot = socket.takeSlot();
-      if (slot === undefined) return;
-      const length = link.sendOnPath(slot.buffer, path);
-      if (length > 0) socket.send(slot, length, paths.remote);
-      else socket.returnSlot(slot);
-    }
   }
 
   #claimWindowLimited(): void {
@@ -401,31 +379,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     owner.ended(reason, cause);
   }
 
-  #drainPathEvents(from: RemoteInfo | undefined): void {
-    const { link, paths } = this.#deps;
-    for (;;) {
-      const event = link.nextPathEvent();
-      if (event === null) return;
-      paths.handle(event, from);
-    }
-  }
-
-  #drainRetiredIds(): void {
-    const { link, owner } = this.#deps;
-    for (;;) {
-      const id = link.nextRetiredId();
-      if (id === null) return;
-      owner.idRetired(id);
-      this.#offerId();
-    }
-  }
-
-  #offerId(): void {
-    const { link, owner, random, resetTokens } = this.#deps;
-    const id = random.bytes(ownIdBytes);
-    if (link.offerId(id, resetTokens.numberFor(id))) owner.idAdded(id);
-  }
-
   /** Methods, so that they are asked anew after every call that may have changed the state. */
   #isOpen(): boolean {
     return this.#state.phase === "open";
@@ -444,7 +397,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   #endTurn(nowMs: number): void {
     const { link } = this.#deps;
     const quicheMs = link.timeout();
-    this.#endTurnOfStreams(nowMs, quicheMs ?? 0);
+    if (this.#isOpen()) this.streams.endTurn(this.#nothingInFlight(nowMs, quicheMs ?? 0));
     // quiche rounds down, and would not act yet.
     let atMs = quicheMs === undefined ? Infinity : nowMs + quicheMs + 1;
     if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
@@ -453,11 +406,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#timer.fireBy(atMs, nowMs);
   }
 
-  #endTurnOfStreams(nowMs: number, quicheMs: number): void {
-    if (!this.#isOpen()) return;
+  /** Whether all that was sent is acknowledged, if quiche's next deadline is that far off. */
+  #nothingInFlight(nowMs: number, quicheMs: number): boolean {
     // With something in flight, quiche's next deadline would be that for its loss.
     const idleMs = this.#heardMs + this.#idleMs - nowMs;
-    this.streams.endTurn(quicheMs >= idleMs - idleSlackMs);
+    return quicheMs >= idleMs - idleSlackMs;
   }
 
   #schedule(): void {
@@ -465,12 +418,8 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   }
 }
 
-/** Connection ids the peer holds beside the one in use, so that it can change its address. */
-const spareIds = 2;
 /** How often streams are looked after that wait for nothing; a stop of the peer on one of many idle streams shows this late. */
 const sweepIntervalMs = 100;
-/** A path that has lost nothing for so long is taken for one that loses nothing. */
-const calmAfterMs = 30_000;
 /** Datagrams a closing connection may send beyond the socket's bound. */
 const maxLastWords = 4;
 /** Between a datagram's arrival and the turn that follows it, at most; where it is more, the next one shows. */

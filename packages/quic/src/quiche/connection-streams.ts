@@ -168,7 +168,8 @@ export class ConnectionStreams implements StreamOwner {
   }
 
   /**
-   * Looks at a few streams that wait for nothing whether the peer has stopped or reset them, since quiche tells only who asks.
+   * Looks at a few streams that wait for nothing whether the peer has stopped or reset them, since quiche tells only who asks. To be
+   * called before {@link receive}: whoever takes a new stream is to have his listeners on it first.
    */
   probe(limit = probesPerTurn): void {
     for (let count = Math.min(limit, this.#unprobed); count > 0; count -= 1) {
@@ -286,6 +287,8 @@ export class ConnectionStreams implements StreamOwner {
       return undefined;
     }
     const stream = this.#create(streamId);
+    // A stop may have come with its first bytes.
+    this.#unprobed = this.#open.size;
     if (this.accepted.push(stream)) return stream;
     stream.destroy(
       new LimitError("queue_full", "nobody takes the peer's streams", {

@@ -112,10 +112,11 @@ test.each([
       received = await costOf(server, mebibytes, () => transfer(pair, mebibytes * mebibyte));
     });
     expect(sent.sentDatagrams).toBeLessThan(1.1 * datagramsPerMebibyte);
-    expect(sent.nativeCalls).toBeLessThan(2.5 * datagramsPerMebibyte);
-    expect(received?.nativeCalls).toBeLessThan(2.5 * datagramsPerMebibyte);
     expect(received?.sentDatagrams).toBeLessThan(0.3 * datagramsPerMebibyte);
     for (const side of [sent, received]) {
+      // Where the machine is busy, less is done in a turn, and there are more of them.
+      const turns = side?.turns ?? Infinity;
+      expect(side?.nativeCalls).toBeLessThan(1.5 * datagramsPerMebibyte + 16 * turns);
       expect(side?.turns).toBeLessThan(0.5 * datagramsPerMebibyte);
       expect(side?.timers).toBeLessThan(0.05 * datagramsPerMebibyte);
     }

@@ -36,6 +36,8 @@ class Translator {
   lossRate = 0;
   /** Which of the client's datagrams to lose, beside those by chance. */
   loses: (datagram: Buffer) => boolean = () => false;
+  /** Nothing gets back to the client. */
+  losesAnswers = false;
   readonly #random = seededRandom(7);
   readonly address: UdpAddress;
   target: UdpAddress;
@@ -97,7 +99,7 @@ class Translator {
   #listen(outer: Socket): void {
     outer.on("message", (datagram) => {
       const client = this.#client;
-      if (this.#random.fraction() < this.lossRate) return;
+      if (this.#random.fraction() < this.lossRate || this.losesAnswers) return;
       if (client !== undefined) this.#inner.send(datagram, client.port, client.address);
     });
   }
@@ -192,6 +194,21 @@ test("an idle connection survives more changes of the port than its burst allows
   }
 });
 
+test("a client whose port changed is sent to at the new one before that is proved to be its", async () => {
+  const { translator, server, near, far } = await connect();
+  translator.losesAnswers = true;
+  await translator.rebind();
+  near.write("I am here now");
+  await within(readBytes(far, 13), { what: "the client's bytes" });
+  await waitUntil(() => server.remote.port === translator.outerPort, {
+    what: "the server to follow",
+  });
+  translator.losesAnswers = false;
+  far.write("so I see");
+  const answer = await within(readBytes(near, 8), { limitMs: 8_000, what: "the answer" });
+  expect(answer.toString()).toBe("so I see");
+});
+
 test("a daemon that was started anew tells a peer of a connection it does not know", async () => {
   const { listener, translator, client } = await connect();
   // It had no time for last words.
@@ -229,6 +246,26 @@ test("a port that stays closed ends the connection long before its idle time-out
     const reason = await within(client.closed, { limitMs: 4_000, what: "the end" });
     expect(reason).toMatchObject({ by: "network", code: "refused" });
   });
+});
+
+test("a stop that comes with the stream's first bytes is noticed, though nothing more is heard", async () => {
+  const { translator, client, server } = await connect();
+  let heardLast = false;
+  translator.loses = (datagram) => {
+    const lost = heardLast;
+    heardLast ||= datagram.length > 500;
+    return lost;
+  };
+  const near = await client.openStream();
+  near.write(Buffer.alloc(600));
+  near.stopReceiving(5);
+  const taken = await within(server.streams[Symbol.asyncIterator]().next(), {
+    what: "the stream",
+  });
+  const stop = once(taken.value as QuicStream, "peerreset");
+  expect(await within(stop, { limitMs: 3_000, what: "the stop" })).toEqual([
+    { direction: "sending", code: 5 },
+  ]);
 });
 
 test("an end arrives although it and its first copy are lost, and what went before it is acknowledged", async () => {

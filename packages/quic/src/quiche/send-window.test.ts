@@ -62,6 +62,19 @@ test("it is drained only when flushed, and with room for one more packet", () =>
   expect(window.isDrained(10_000)).toBe(false);
 });
 
+test("where nothing is in flight an end and its copies fit, whatever flow control leaves", () => {
+  const window = new SendWindow(1350);
+  window.lossy();
+  window.sent(40);
+  window.flushed();
+  expect(window.isDrained(200, 4)).toBe(false);
+  window.nothingInFlight();
+  expect(window.isDrained(200, 4)).toBe(true);
+  window.heard();
+  window.flushed();
+  expect(window.isDrained(200, 4)).toBe(false);
+});
+
 test("after a loss a sent byte counts twice", () => {
   const window = new SendWindow(1350);
   window.lossy();

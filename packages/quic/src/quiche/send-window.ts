@@ -95,6 +95,15 @@ export class SendWindow {
   }
 
   /**
+   * Nothing that was sent awaits an acknowledgement. Then the congestion window has room for a datagram at least, even where flow
+   * control, which frames without stream bytes need none of, leaves less for quiche to state.
+   */
+  nothingInFlight(): void {
+    const leastBytes = smallestWindowBytes + this.#priceOfByte * this.#sentBytes;
+    this.#statedBytes = Math.max(this.#statedBytes, leastBytes);
+  }
+
+  /**
    * The path has lost something. From then on quiche may count a sent byte twice: it adds what proportional rate reduction
    * (RFC 6937) allows to what the window leaves, and takes a sent byte from both.
    */
@@ -126,6 +135,8 @@ export class SendWindow {
 
 /** Short header, STREAM frame header and tag, 1 + 20 + 4 + 1 + 3 * 8 + 16, at most. */
 const packetOverheadBytes = 66;
+/** The least a congestion window of quiche shrinks to: a datagram of the smallest size there is (RFC 9000 §14). */
+const smallestWindowBytes = 1200;
 /** Left free: any frame without stream bytes fits. */
 const marginBytes = 2 * packetOverheadBytes;
 /** A write is not broken up for less: each part costs a datagram. Far below any window a peer may have. */
