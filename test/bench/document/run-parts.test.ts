@@ -32,6 +32,9 @@ describe("a run for the document", () => {
       "1.0 of about 3.0 minutes: first: done",
       "2.0 of about 3.0 minutes: second: done",
     ]);
+    const alone = recording();
+    await runParts([part("first")], alone.sinks);
+    expect(alone.said[0]).toBe("1 part, about 1.5 minutes on a quiet machine");
   });
 
   it("does not lose the parts to come to a document that cannot be written", async () => {

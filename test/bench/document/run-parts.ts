@@ -27,7 +27,9 @@ export interface PartsReport {
 export async function runParts(parts: readonly Part[], sinks: PartSinks): Promise<PartsReport> {
   const start = sinks.now();
   const planned = parts.reduce((sum, { plannedSeconds }) => sum + plannedSeconds, 0);
-  sinks.say(`${parts.length} parts, about ${minutes(planned)} minutes on a quiet machine`);
+  sinks.say(
+    `${parts.length} part${parts.length === 1 ? "" : "s"}, about ${minutes(planned)} minutes on a quiet machine`,
+  );
   const texts: string[] = [];
   const problems: string[] = [];
   for (const part of parts) {
