@@ -110,7 +110,7 @@ it("a daemon loads no code of what its configuration does without", async () => 
   }
 });
 
-/** Of the trial's daemons, which load 877, 865 and 844; jose would be 46 more. */
+/** Of the trial's daemons, which load about 880, 870 and 850; jose would be 46 more. */
 const mostFiles: Readonly<Record<Role, number>> = { relay: 900, server: 890, client: 870 };
 
 const bounds: Readonly<
