@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "@culvert/config";
+import { loadClientConfig } from "@culvert/config";
 import { generateIdentity } from "@culvert/identity";
 import { systemClock, systemRandom } from "@culvert/runtime";
 import { createRegistry, silentLog } from "@culvert/telemetry";
@@ -29,7 +29,7 @@ test("a link that leads to the client itself is refused, and another is not", as
       file,
       `role: client\nname: laptop\nidentity: { keyFile: client.key }\nlinks: [{ name: box, id: ${id}, command: "cat" }]\n`,
     );
-    return ownRelay(loadConfig("client", { file, env: {} }), context);
+    return ownRelay(loadClientConfig({ file, env: {} }), context);
   };
   await expect(made(identity.peerId)).rejects.toThrow(/links\[0\]\.id: .* is this client's own/);
   expect(await made(generateIdentity().peerId)).toHaveProperty("session");
