@@ -375,7 +375,12 @@ async function iperf(
   };
   await waitUntil("the server of iperf3 has ended its last run", rerun, { withinMs: 20_000 });
   expect(code, stdout).toBe(0);
-  const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+  // With -J it tells of its failure in its report, and exits as if there had been none.
+  const report = JSON.parse(stdout) as {
+    readonly error?: string;
+    readonly end: { readonly sum_received: { readonly bits_per_second: number } };
+  };
+  expect(report.error).toBeUndefined();
   const rate = report.end.sum_received.bits_per_second / 8 / mebibyte;
   console.log(`${what}, ${flags.length === 0 ? "up" : "down"}: ${rate.toFixed(1)} MiB/s`);
   expect(rate).toBeGreaterThan(0);
