@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { generateIdentity } from "@culvert/identity";
-import { millis, Scope, systemClock, systemRandom } from "@culvert/runtime";
+import { millis, releaseBuffer, Scope, systemClock, systemRandom } from "@culvert/runtime";
 import { readBytes, readPayload, waitUntil, within, writePayload } from "@culvert/testkit";
 import {
   createQuicheEngine,
@@ -122,6 +122,20 @@ test.each([
     }
   },
 );
+
+test("a reader that gives the memory of each chunk away at once is passed on all the same", async () => {
+  const quiet = { keepAlive: millis(60_000), idleTimeout: millis(120_000) };
+  const { client, server } = await connect(largestDatagramBytes, quiet);
+  const { near, far } = await streamPair(client, server);
+  const bytes = 16 * mebibyte;
+  let got = 0;
+  far.on("data", (chunk: Buffer) => {
+    got += chunk.length;
+    releaseBuffer(chunk);
+  });
+  near.write(Buffer.alloc(bytes));
+  await waitUntil(() => got === bytes, { what: "all of it" });
+});
 
 test("a question and its answer cost one datagram each", async () => {
   const { client, server } = await connect(largestDatagramBytes);

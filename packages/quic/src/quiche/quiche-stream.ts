@@ -179,6 +179,8 @@ export class QuicheStream extends Duplex implements QuicStream {
         return;
       }
       const [length, fin] = got;
+      // Whoever reads may give the memory away at once.
+      const filled = length === space.length;
       // An end that is left in quiche would keep the stream there.
       if (fin && length === 0) link.streamReceive(this.streamId, space);
       if (fin) this.#receivingOver = true;
@@ -190,7 +192,7 @@ export class QuicheStream extends Duplex implements QuicStream {
         if (this.push(buffer.take(length))) this.#wanted = true;
       }
       if (fin && !this.destroyed) this.push(null);
-      if (length === space.length || fin) continue;
+      if (filled || fin) continue;
       // quiche gave all it had, unless nothing was asked for.
       if (length > 0) this.#unread = false;
       return;
