@@ -124,7 +124,9 @@ describe.skipIf(telebit === undefined)("the real Telebit client at our relay", (
       return same === 10;
     });
     expect(waiting).toBeGreaterThan(1024 * 1024);
-    expect(program.lines.join("\n")).toContain("[TunnelPause]");
+    await waitUntil("the client's word of its pause", () =>
+      program.lines.some((line) => line.includes("[TunnelPause]")),
+    );
     const hash = createHash("sha256");
     let bytes = 0;
     visitor.on("data", (chunk: Buffer) => {
