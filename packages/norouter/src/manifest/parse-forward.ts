@@ -1,11 +1,6 @@
 import type { NorouterForward } from "@culvert/wire";
+import { isMachineName } from "./machine-name.ts";
 import { dnsPort } from "./manifest.ts";
-
-/** A port from 1 to 65535; undefined where the text is none. */
-export function parsePort(text: string): number | undefined {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port >= 1 && port <= 65_535 ? port : undefined;
-}
 
 /** Reads `LISTEN:CONNECT:PORT[/tcp]`, such as `8080:127.0.0.1:80`; where it is none, the answer is what is wrong with it. */
 export function parseForward(text: string): NorouterForward | string {
@@ -26,8 +21,14 @@ export function parseForward(text: string): NorouterForward | string {
   if (listenPort === dnsPort) {
     return `${JSON.stringify(text)}: port ${dnsPort} of every virtual address is the DNS of the agent`;
   }
-  if (!/^[A-Za-z0-9._-]{1,253}$/.test(connectIp)) {
+  if (!isMachineName(connectIp)) {
     return `${JSON.stringify(text)}: ${JSON.stringify(connectIp)} must be an IPv4 address or a name`;
   }
   return { listenPort, connectIp, connectPort, proto };
+}
+
+/** A port from 1 to 65535; undefined where the text is none. */
+function parsePort(text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
 }

@@ -3,7 +3,8 @@ import { errorText } from "@culvert/runtime";
 import type { NorouterForward } from "@culvert/wire";
 import { parseIpv4 } from "../router/ipv4.ts";
 import type { ManifestHost } from "./manifest.ts";
-import { parseForward, parsePort } from "./parse-forward.ts";
+import { collide, endsInNumber, parseListenText } from "./machine-name.ts";
+import { parseForward } from "./parse-forward.ts";
 import type { YamlRecord, YamlView } from "./yaml-view.ts";
 
 /** What a host has unless it says otherwise. */
@@ -28,7 +29,8 @@ export function parseHost(name: string, view: YamlView, template: HostTemplate):
   else if (name.includes(".")) view.warn("a name with dots may hide one of the real DNS");
   return {
     name,
-    vip: parseVip(record.at("vip")),
+    // Of what is no map at all that has been said.
+    vip: view.isMap || view.isNull ? parseVip(record.at("vip")) : "",
     command: parseCommand(record.at("cmd")),
     aliases: parseAliases(record.at("aliases")),
     ...parseSettings(record, template),
@@ -37,7 +39,7 @@ export function parseHost(name: string, view: YamlView, template: HostTemplate):
 
 /** Reads a command: a list of texts, or one text that is split as a shell does. Undefined where there is none. */
 export function parseCommand(view: YamlView): readonly string[] | undefined {
-  const words = view.isList ? texts(view) : splitCommand(view);
+  const words = view.isList ? textElements(view).map(([word]) => word) : splitCommand(view);
   // NoRouter takes an empty command for none, too.
   return words.length === 0 ? undefined : words;
 }
@@ -67,18 +69,16 @@ function parseVip(view: YamlView): string {
 }
 
 function parseAliases(view: YamlView): string[] {
-  return (view.elements() ?? []).flatMap((element) => {
-    const alias = element.text();
-    if (alias === undefined) return [];
+  return textElements(view).map(([alias, element]) => {
     if (!isHostName(alias)) element.problem(`${JSON.stringify(alias)} ${nameRule}`);
-    return [alias];
+    return alias;
   });
 }
 
 /** A block that is there stands in place of the template's whole block. */
 function parseSettings(record: YamlRecord, template: HostTemplate): HostTemplate {
   const stateDir = record.at("stateDir");
-  return {
+  const settings = {
     forwards: parseForwards(record.at("ports"), template.forwards),
     http: record.has("http") ? parseProxy(record.at("http")) : template.http,
     socks: record.has("socks") ? parseProxy(record.at("socks")) : template.socks,
@@ -88,13 +88,13 @@ function parseSettings(record: YamlRecord, template: HostTemplate): HostTemplate
     stateDir: record.has("stateDir") ? parseStateDir(stateDir) : template.stateDir,
     writeEtcHosts: record.at("writeEtcHosts").flag() ?? template.writeEtcHosts,
   };
+  checkListeners(record, settings);
+  return settings;
 }
 
 function parseForwards(view: YamlView, inherited: readonly NorouterForward[]): NorouterForward[] {
   const forwards = [...inherited];
-  for (const element of view.elements() ?? []) {
-    const text = element.text();
-    if (text === undefined) continue;
+  for (const [text, element] of textElements(view)) {
     const forward = parseForward(text);
     if (typeof forward === "string") element.problem(forward);
     else if (forwards.some(({ listenPort }) => listenPort === forward.listenPort)) {
@@ -107,11 +107,20 @@ function parseForwards(view: YamlView, inherited: readonly NorouterForward[]): N
 function parseProxy(view: YamlView): { readonly listen: string } {
   const listen = view.record(["listen"]).at("listen");
   const text = listen.text() ?? "";
-  const port = /^(?:[^:]*|\[.*\]):(\d+)$/.exec(text)?.[1];
-  if (text !== "" && (port === undefined || (Number(port) !== 0 && !parsePort(port)))) {
+  if (text !== "" && parseListenText(text) === undefined) {
     listen.problem(`${JSON.stringify(text)} must be host:port, such as 127.0.0.1:18080`);
   }
   return { listen: text };
+}
+
+/** Two listeners of one machine that want the same address. What is wrong in the template is told there and only once. */
+function checkListeners(record: YamlRecord, { http, socks }: HostTemplate): void {
+  const [one, other] = [http.listen, socks.listen].map(parseListenText);
+  if (one === undefined || other === undefined || !collide(one, other)) return;
+  const own = ["socks", "http"].find((key) => record.has(key));
+  if (own === undefined) return;
+  const [mine, theirs] = own === "socks" ? [socks, "http"] : [http, "socks"];
+  record.at(own).problem(`${mine.listen} is where the ${theirs} proxy of this host listens, too`);
 }
 
 function parseStateDir(view: YamlView): { readonly path: string; readonly disable: boolean } {
@@ -122,21 +131,27 @@ function parseStateDir(view: YamlView): { readonly path: string; readonly disabl
   };
 }
 
-function texts(view: YamlView): string[] {
+/** The texts of a list, and where they stand. */
+function textElements(view: YamlView): (readonly [string, YamlView])[] {
   return (view.elements() ?? []).flatMap((element) => {
     if (element.isNull) element.problem("must be a text, not null");
     const text = element.text();
-    return text === undefined ? [] : [text];
+    return text === undefined ? [] : [[text, element] as const];
   });
 }
 
 /** Names end up in files of other programs, one a line, between spaces. */
 function isHostName(name: string): boolean {
-  return /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/.test(name);
+  return /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/.test(name) && !isAddress(name);
+}
+
+/** Programs would go to that address instead of asking for the name. */
+function isAddress(name: string): boolean {
+  return name.includes(".") && endsInNumber(name);
 }
 
 const nameRule =
-  "must have letters, digits, -, _ and dots only, and begin and end with none of - .";
+  "must have letters, digits, -, _ and dots only, begin and end with none of - . and not be like an address";
 
 const ownKeys = ["vip", "cmd", "aliases"];
 const templateKeys = ["ports", "http", "socks", "loopback", "stateDir", "writeEtcHosts"];

@@ -170,6 +170,34 @@ hosts:
     [web("ports: ['1:a b:2']"), /"a b" must be an IPv4 address or a name$/],
     [web("ports: ['10053:a:53']"), /the DNS of the agent$/],
     [web("ports: ['1:a:2', '1:b:3']"), /^line 4: .*port 1 is listed twice$/],
+    [web("ports: ['1:127.0.0.999:80']"), /"127\.0\.0\.999" must be an IPv4 address or a name$/],
+    [web("ports: ['1:300.1.1.1:80']"), /"300\.1\.1\.1" must be an IPv4 address or a name$/],
+    [web("ports: ['1:127.0.0.01:80']"), /must be an IPv4 address or a name$/],
+    [web("ports: ['1:10.1:80']"), /must be an IPv4 address or a name$/],
+    [web("ports: [null]"), /ports\[0\]: must be a text, not null$/],
+    [web("aliases: [null]"), /aliases\[0\]: must be a text, not null$/],
+    [web("aliases: [300.1.1.1]"), /aliases\[0\]: "300\.1\.1\.1" must .* not be like an address$/],
+    [
+      web("http: {listen: '127.0.0.999:80'}"),
+      /http\.listen: "127\.0\.0\.999:80" must be host:port/,
+    ],
+    [web("http: {listen: '300.1.1.1:80'}"), /http\.listen: "300\.1\.1\.1:80" must be host:port/],
+    [web("http: {listen: '[::g]:80'}"), /http\.listen: "\[::g\]:80" must be host:port/],
+    [web("http: {listen: 'a b:80'}"), /http\.listen: "a b:80" must be host:port/],
+    [
+      web("http: {listen: ':80'}", "socks: {listen: '127.0.0.1:80'}"),
+      /^line 5: hosts\.web\.socks: 127\.0\.0\.1:80 is where the http proxy of this host listens, too$/,
+    ],
+    [
+      `hostTemplate: {socks: {listen: ":80"}}\n${web("http: {listen: 'localhost:80'}")}`,
+      /^line 5: hosts\.web\.http: localhost:80 is where the socks proxy of this host listens, too$/,
+    ],
+    [
+      `hostTemplate: {socks: {listen: ":80"}, http: {listen: ":80"}}\n${web()}`,
+      /^line 1: hostTemplate\.socks: :80 is where the http proxy of this host listens, too$/,
+    ],
+    [`hosts:\n  300.1.1.1: {vip: 10.0.0.1}`, /^line 2: hosts\.300\.1\.1\.1: the name must have/],
+    [`hosts:\n  web: {vip: 300.1.1.1}`, /vip: "300\.1\.1\.1" must be an IPv4 address$/],
     [web("aliases: [1]"), /aliases\[0\]: must be a text/],
     [web(`aliases: ["a\\nb"]`), /aliases\[0\]: "a\\nb" must have letters/],
     [web("http: {listen: nonsense}"), /http\.listen: "nonsense" must be host:port/],
@@ -187,6 +215,9 @@ hosts:
     [`${web()}\nroutes: [{via: x, to: ["*"]}]`, /via: "x" is the name of no host$/],
     [`${web("aliases: [w]")}\nroutes: [{via: w, to: ["*"]}]`, /"w" is an alias; its host is web$/],
     [`${web()}\nroutes: [{via: web, to: [10.0.0.1]}]`, /write 10\.0\.0\.1\/32/],
+    [`${web()}\nroutes: [{via: web, to: [300.1.1.1]}]`, /"300\.1\.1\.1" must be an IPv4 network/],
+    [`${web()}\nroutes: [{via: web, to: ["127.0.0.999/8"]}]`, /must be an IPv4 network/],
+    [`${web()}\nroutes: [{via: 300.1.1.1, to: [a]}]`, /"300\.1\.1\.1" is the name of no host$/],
     [`${web()}\nroutes: [{via: web, to: ["10.0.0.0/33"]}]`, /must be an IPv4 network/],
     [`${web()}\nroutes: [{via: web, to: ["::/0"]}]`, /must be an IPv4 network/],
     [
@@ -200,6 +231,29 @@ hosts:
   ])("is refused: %j", (text, problem) => {
     const found = problems(text);
     expect(found.filter((one) => problem.test(one))).toHaveLength(1);
+  });
+
+  it.each([
+    ["http: {listen: '127.0.0.1:80'}", "socks: {listen: '127.0.0.2:80'}"],
+    ["http: {listen: '127.0.0.1:80'}", "socks: {listen: '127.0.0.1:81'}"],
+    ["http: {listen: ':0'}", "socks: {listen: ':0'}"],
+    ["http: {listen: '[::1]:80'}", "socks: {listen: 'web-1.example:80'}"],
+    ["ports: ['1:host-1:80', '2:127.0.0.1:80', '3:4you.example:1', '4:db.1x:1']", "aliases: ['9']"],
+  ])("may say %s and %s", (...lines) => {
+    expect(problems(web(...lines))).toEqual([]);
+  });
+
+  it("may have two hosts with proxies at the same address: they are two machines", () => {
+    const proxies = 'http: {listen: ":80"}, socks: {listen: ":81"}';
+    const text = `hosts:\n  a: {vip: 10.0.0.1, ${proxies}}\n  b: {vip: 10.0.0.2, ${proxies}}`;
+    expect(problems(text)).toEqual([]);
+  });
+
+  it("is warned of a name that looks like a network and fits no address", () => {
+    const { warnings } = parseManifest(`${web()}\nroutes: [{via: web, to: ["10.1.*"]}]`, "m");
+    expect(warnings.map(formatProblem)).toEqual([
+      "line 4: routes[0].to[0]: 10.1.* stands for names and fits no address; a network is written as 10.0.0.0/8",
+    ]);
   });
 
   it("tells of everything that is wrong at once, in the order of its lines", () => {
@@ -223,6 +277,32 @@ routes:
       "line 7: routes[0].via",
       "line 8: routes[0].to[0]",
     ]);
+  });
+
+  describe("with one key wrong", () => {
+    it.each(everyWrong())("tells its line: %s", (_what, path, value) => {
+      const { text, lineOf } = written(new Map([[path, value]]));
+      const found = problems(text);
+      expect(found).toHaveLength(1);
+      expect(found[0]).toMatch(/^line \d+: /);
+      expect(found[0]!.startsWith(`line ${lineOf(path)}: ${path}`)).toBe(true);
+    });
+  });
+
+  it("with every key wrong tells of all of them, each with its line", () => {
+    const wrong = leaves.map(([path, , accepts]) => [path, firstWrong(accepts)] as const);
+    const { text, lineOf } = written(new Map(wrong));
+    const found = problems(text);
+    for (const [path] of wrong) {
+      const own = found.filter((one) => one.startsWith(`line ${lineOf(path)}: ${path}`));
+      expect(own, path).toHaveLength(1);
+    }
+    expect(found).toHaveLength(wrong.length);
+  });
+
+  it("with nothing wrong is what the tests of wrong keys begin with", () => {
+    const { text } = written(new Map());
+    expect(parseManifest(text, "m").warnings).toEqual([]);
   });
 
   it("that is any YAML is read or refused, and nothing else happens", () => {
@@ -266,3 +346,95 @@ describe("what an agent is told", () => {
     expect(configureArgsOf(manifest.hosts[1]!, manifest).others).toEqual([]);
   });
 });
+
+type Kind = "text" | "number" | "flag" | "list" | "map" | "null" | "element";
+
+/** Every key of a manifest: where it stands, a right value (none where others stand below it), and the kinds of value it may have. */
+const keys: readonly (readonly [string, string | undefined, readonly Kind[]])[] = [
+  ["hostTemplate", undefined, ["map", "null"]],
+  ["hostTemplate.ports", '["9000:localhost:9"]', ["null"]],
+  ["hostTemplate.http", undefined, ["map", "null"]],
+  ["hostTemplate.http.listen", '"127.0.0.1:1"', ["null"]],
+  ["hostTemplate.socks", undefined, ["map", "null"]],
+  ["hostTemplate.socks.listen", '"127.0.0.1:2"', ["null"]],
+  ["hostTemplate.loopback", undefined, ["map", "null"]],
+  ["hostTemplate.loopback.disable", "true", ["flag", "null"]],
+  ["hostTemplate.stateDir", undefined, ["map", "null"]],
+  ["hostTemplate.stateDir.pathOnAgent", '"~/x"', ["text", "null"]],
+  ["hostTemplate.stateDir.disable", "false", ["flag", "null"]],
+  ["hostTemplate.writeEtcHosts", "false", ["flag", "null"]],
+  ["hosts", undefined, []],
+  ["hosts.web", undefined, []],
+  ["hosts.web.vip", '"127.0.42.101"', []],
+  ["hosts.web.cmd", '"ssh web"', ["text", "null"]],
+  ["hosts.web.aliases", '["www"]', ["null"]],
+  ["hosts.web.ports", '["80:localhost:80"]', ["null"]],
+  ["hosts.web.http", undefined, ["map", "null"]],
+  ["hosts.web.http.listen", '"127.0.0.1:3"', ["null"]],
+  ["hosts.web.socks", undefined, ["map", "null"]],
+  ["hosts.web.socks.listen", '"127.0.0.1:4"', ["null"]],
+  ["hosts.web.loopback", undefined, ["map", "null"]],
+  ["hosts.web.loopback.disable", "true", ["flag", "null"]],
+  ["hosts.web.stateDir", undefined, ["map", "null"]],
+  ["hosts.web.stateDir.pathOnAgent", '"~/x"', ["text", "null"]],
+  ["hosts.web.stateDir.disable", "false", ["flag", "null"]],
+  ["hosts.web.writeEtcHosts", "false", ["flag", "null"]],
+  ["routes", undefined, ["null"]],
+  // Without its keys it lacks two.
+  ["routes[0]", undefined, ["map"]],
+  ["routes[0].via", '"127.0.42.100"', []],
+  ["routes[0].to", '["*.corp.example"]', []],
+];
+const leaves = keys.filter(([, value]) => value !== undefined);
+
+/** A value of each kind; none of them is right where the kind alone is not. */
+const valueOf: Readonly<Record<Kind, string>> = {
+  text: '"a b"',
+  number: "7",
+  flag: "true",
+  list: "[7]",
+  map: "{}",
+  null: "null",
+  element: "[null]",
+};
+const kinds = Object.keys(valueOf) as Kind[];
+
+function firstWrong(accepts: readonly Kind[]): string {
+  return valueOf[kinds.find((kind) => !accepts.includes(kind))!];
+}
+
+function everyWrong(): (readonly [string, string, string])[] {
+  return keys.flatMap(([path, , accepts]) =>
+    kinds
+      .filter((kind) => !accepts.includes(kind))
+      .map((kind) => [`${path}: ${valueOf[kind]}`, path, valueOf[kind]] as const),
+  );
+}
+
+/** A manifest of every key, with these values in place of the right ones; a key that is replaced has nothing below it. */
+function written(values: ReadonlyMap<string, string>): {
+  readonly text: string;
+  readonly lineOf: (path: string) => number;
+} {
+  const lines: string[] = [];
+  const numbers = new Map<string, number>();
+  const isReplaced = (path: string): boolean =>
+    [...values.keys()].some((one) => path.startsWith(`${one}.`) || path.startsWith(`${one}[`));
+  for (const [path, right] of keys) {
+    if (isReplaced(path)) continue;
+    const value = values.get(path) ?? right ?? "";
+    const words = path.replaceAll("[0]", ".-").split(".");
+    const key = words.at(-1)!;
+    // The first key of an element stands on the line of its dash.
+    const isFirst = key === "via";
+    const indent = "  ".repeat(words.length - (isFirst ? 2 : 1));
+    if (key === "-" && !values.has(path)) numbers.set(path, lines.length + 1);
+    else {
+      const head = key === "-" ? "-" : `${isFirst ? "- " : ""}${key}:`;
+      lines.push(`${indent}${head} ${value}`);
+      numbers.set(path, lines.length);
+    }
+    if (path === "hosts" && !values.has(path)) lines.push('  other: {vip: "127.0.42.100"}');
+  }
+  return { text: lines.join("\n"), lineOf: (path) => numbers.get(path)! };
+}

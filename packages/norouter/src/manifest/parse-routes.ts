@@ -1,12 +1,13 @@
 import type { NorouterRoute } from "@culvert/wire";
 import { formatNetwork, parseIpv4, parseNetwork } from "../router/ipv4.ts";
+import { endsInNumber } from "./machine-name.ts";
 import type { ManifestHost } from "./manifest.ts";
 import type { YamlView } from "./yaml-view.ts";
 
 /** Reads `routes`; what is wrong with one is noted, and the route left out. */
 export function parseRoutes(view: YamlView, hosts: readonly ManifestHost[]): NorouterRoute[] {
   return (view.elements() ?? []).flatMap((element) => {
-    if (element.isNull) element.problem("must be a map, not null");
+    if (!element.requireMap()) return [];
     const record = element.record(["via", "to"]);
     const via = parseVia(record.at("via"), hosts);
     const targets = parseTargets(record.at("to"));
@@ -43,9 +44,11 @@ function parseTargets(view: YamlView): Pick<NorouterRoute, "toCidr" | "toHostnam
     if (text === undefined) continue;
     const network = parseNetwork(text);
     if (network !== undefined) toCidr.push(formatNetwork(network));
-    else if (globPattern.test(text)) {
-      if (parseIpv4(text) === undefined) toHostnameGlob.push(text);
-      else element.problem(`${text} must be a network: write ${text}/32 for this one address`);
+    else if (parseIpv4(text) !== undefined) {
+      element.problem(`${text} must be a network: write ${text}/32 for this one address`);
+    } else if (globPattern.test(text) && !endsInNumber(text)) {
+      toHostnameGlob.push(text);
+      if (/^[\d.]*\d[\d.*]*$/.test(text)) element.warn(`${text} ${neverFits}`);
     } else {
       const wanted = "must be an IPv4 network such as 10.0.0.0/8 or a name such as *.corp.example";
       element.problem(`${JSON.stringify(text)} ${wanted}`);
@@ -54,4 +57,5 @@ function parseTargets(view: YamlView): Pick<NorouterRoute, "toCidr" | "toHostnam
   return { toCidr, toHostnameGlob };
 }
 
+const neverFits = "stands for names and fits no address; a network is written as 10.0.0.0/8";
 const globPattern = /^[A-Za-z0-9_.*-]{1,253}$/;

@@ -56,6 +56,17 @@ export class YamlView {
     return isSeq(this.#node);
   }
 
+  /** Whether it is a map. */
+  get isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  /** Whether it is a map, which it has to be. */
+  requireMap(): boolean {
+    if (!this.isMap) this.problem(`must be a map, not ${this.#kind()}`);
+    return this.isMap;
+  }
+
   /** Notes that this is wrong. */
   problem(text: string): void {
     this.#findings.problems.push({ line: this.#line, text: this.#say(text) });
@@ -155,6 +166,7 @@ export class YamlView {
   }
 
   #kind(): string {
+    if (this.isNull) return "null";
     if (isMap(this.#node)) return "a map";
     if (isSeq(this.#node)) return "a list";
     return isScalar(this.#node) ? JSON.stringify(this.#node.value) : "something else";
