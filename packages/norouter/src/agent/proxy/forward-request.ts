@@ -2,8 +2,9 @@ import { request, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect as connectTls } from "node:tls";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ByteStream, Clock } from "@culvert/runtime";
+import { TransportError, type ByteStream, type Clock } from "@culvert/runtime";
 import { agentDefaults } from "../agent-defaults.ts";
+import { watchBody } from "./body-deadline.ts";
 import { endToEndHeaders, valuesOf, withHost } from "./proxy-headers.ts";
 import type { RequestTarget } from "./proxy-target.ts";
 
@@ -12,8 +13,8 @@ export interface ForwardOptions {
   readonly clock: Clock;
   readonly target: RequestTarget;
   readonly dial: () => Promise<ByteStream>;
-  /** Told of the first failure; answers the client as far as that is still possible. */
-  readonly onError: (error: unknown) => void;
+  /** Told of the first failure; answers the client, with this status, as far as that is still possible. */
+  readonly onError: (error: unknown, status: 408 | 500) => void;
 }
 
 /** Forwards one request over a connection of its own, and its answer back. Never rejects. */
@@ -26,7 +27,7 @@ export async function forwardRequest(
   try {
     stream = await dial();
   } catch (error) {
-    onError(error);
+    onError(error, 500);
     return;
   }
   stream.on("error", () => undefined);
@@ -49,9 +50,10 @@ export async function forwardRequest(
     const timer = clock.setTimer(agentDefaults.lingerTimeout, () => stream.destroy());
     stream.once("close", () => timer.cancel());
   });
+  let failureStatus: 408 | 500 = 500;
   upstream.on("error", (error) => {
     stream.destroy();
-    onError(error);
+    onError(error, failureStatus);
   });
   // The connection serves nothing else.
   upstream.on("close", () => stream.destroy());
@@ -73,6 +75,10 @@ export async function forwardRequest(
   upstream.flushHeaders();
   req.on("error", (error) => upstream.destroy(error));
   req.pipe(upstream);
+  watchBody(clock, { req, upstream }, () => {
+    failureStatus = 408;
+    upstream.destroy(new TransportError("timeout", "the body of the request came too slowly"));
+  });
 }
 
 /** The stream itself, or TLS on it where the target asks for it. */

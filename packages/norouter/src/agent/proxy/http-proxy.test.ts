@@ -176,6 +176,73 @@ describe("the head of a request", () => {
   });
 });
 
+describe("the body of a request", () => {
+  /** An upload through a proxy whose time is the test's, to a server that takes it or does not. */
+  async function upload(isTaken = true) {
+    const clock = new VirtualClock();
+    const proxy = await proxyOn((deps) => new HttpProxy({ ...deps, clock }));
+    let taken = 0;
+    const server = createHttpServer((req) => {
+      if (isTaken) req.on("data", (chunk: Buffer) => (taken += chunk.length));
+    });
+    const web = await listening(server);
+    const socket = connect(proxy.port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    let answer = "";
+    let isClosed = false;
+    socket.on("data", (chunk: Buffer) => (answer += String(chunk)));
+    socket.on("error", () => undefined).on("close", () => (isClosed = true));
+    socket.write(
+      `POST http://web:${web}/ HTTP/1.1\r\nHost: web\r\nContent-Length: 999999999\r\n\r\n`,
+    );
+    await waitUntil(() => clock.pendingTimers === 1, { what: "the deadline of the body" });
+    return {
+      clock,
+      socket,
+      proxy,
+      taken: () => taken,
+      answer: () => answer,
+      closed: () => isClosed,
+    };
+  }
+
+  it("that comes byte by byte is answered and ends after five minutes", async () => {
+    const { clock, socket, proxy, taken, answer, closed } = await upload();
+    for (let count = 1; count <= 4; count += 1) {
+      socket.write("x");
+      await waitUntil(() => taken() === count, { what: `byte ${count}` });
+      await clock.advance(70_000);
+    }
+    expect(answer()).toBe("");
+    await clock.advance(20_000);
+    await waitUntil(closed, { what: "the end of the connection" });
+    expect(answer()).toMatch(/^HTTP\/1\.1 408 [^]*the body of the request came too slowly/);
+    expect(proxy.lines).toContainEqual(
+      expect.objectContaining({ event: "norouter.agent.connection.refused" }),
+    );
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("may take as long as it likes where a kibibyte comes in five minutes", async () => {
+    const { clock, socket, taken, answer } = await upload();
+    for (let count = 1; count <= 5; count += 1) {
+      socket.write("x".repeat(1_024));
+      await waitUntil(() => taken() === count * 1_024, { what: `kibibyte ${count}` });
+      await clock.advance(300_000);
+    }
+    expect(answer()).toBe("");
+  });
+
+  it("is not to blame for a server that does not take it", async () => {
+    const { clock, socket, answer, closed } = await upload(false);
+    // More than all buffers on the way hold.
+    socket.write(Buffer.alloc(64 * 1024 * 1024));
+    for (let window = 0; window < 20; window += 1) await clock.advance(300_000);
+    expect(answer()).toBe("");
+    expect(closed()).toBe(false);
+  });
+});
+
 it.each([
   [
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",

@@ -85,10 +85,11 @@ export class HttpProxy {
         isMesh = await this.#network.isInteresting(target.host, signal);
         return await this.#dial(isMesh, target, signal);
       },
-      onError: (error) => {
+      onError: (error, status) => {
         if (signal.aborted) return;
         this.#refused(target, error);
-        plainAnswer(res, 500, isMesh ? answers.seeLog : `${errorText(error)}\n`);
+        const isHidden = isMesh && status === 500;
+        plainAnswer(res, status, isHidden ? answers.seeLog : `${errorText(error)}\n`);
       },
     });
   }
