@@ -24,3 +24,5 @@ export type {
   UdpSocket,
 } from "./udp/udp-ports.ts";
 export type { IcmpCounters } from "./icmp/icmp-responder.ts";
+export { encodeIcmp, icmpType, type IcmpMessage } from "./packet/icmp.ts";
+export type { Ipv4Header } from "./packet/ipv4.ts";

@@ -102,6 +102,7 @@ export type LogEvent =
   | "norouter.agent.ready"
   | "norouter.agent.lacks"
   | "norouter.agent.silent"
+  | "norouter.agent.stuck"
   | "norouter.agent.lost"
   | "norouter.agent.left"
   | "norouter.agent.stderr"

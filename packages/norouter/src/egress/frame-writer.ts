@@ -48,6 +48,7 @@ export class FrameWriter {
   #corked = false;
   #frames = 0;
   #bytes = 0;
+  #takenFrames = 0;
   #droppedFrames = 0;
   #droppedBytes = 0;
 
@@ -80,6 +81,7 @@ export class FrameWriter {
     this.#queuedMessages += 1;
     this.#queuedMessageBytes += frame.length;
     this.#write(frame, payload.length, () => {
+      this.#takenFrames += 1;
       this.#queuedMessages -= 1;
       this.#queuedMessageBytes -= frame.length;
     });
@@ -95,6 +97,11 @@ export class FrameWriter {
       droppedBytes: this.#droppedBytes,
       queuedBytes: this.#stream.writableLength,
     };
+  }
+
+  /** Frames that have left the queue so far: the other end reads as long as there come to be more of them. */
+  get takenFrames(): number {
+    return this.#takenFrames;
   }
 
   #hasRoomForPacket(length: number): boolean {
@@ -141,6 +148,7 @@ export class FrameWriter {
   }
 
   readonly #onPacketWritten = (): void => {
+    this.#takenFrames += 1;
     this.#queuedPackets -= 1;
   };
 }

@@ -1,18 +1,18 @@
-import type { Log, LogFields } from "@culvert/telemetry";
+import type { Log } from "@culvert/telemetry";
 
 /**
  * Writes a line of an agent's standard error into the log. Our own agents write events in JSON, whose level and fields are kept; any
  * other line is text.
  */
-export function logAgentLine(log: Log, line: string, extra: LogFields): void {
+export function logAgentLine(log: Log, line: string): void {
   const { level, event, ...fields } = parseObject(line);
   if (typeof event !== "string" || typeof level !== "string") {
-    log.info("norouter.agent.stderr", { line, ...extra });
+    log.info("norouter.agent.stderr", { line });
     return;
   }
   // Told by our own line.
   delete fields["time"];
-  const entry = { said: event, fields, ...extra };
+  const entry = { said: event, fields };
   if (level === "error") log.error("norouter.agent.stderr", entry);
   else if (level === "warn") log.warn("norouter.agent.stderr", entry);
   else if (level === "debug") log.debug("norouter.agent.stderr", entry);

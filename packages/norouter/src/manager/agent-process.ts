@@ -11,6 +11,8 @@ import { FrameWriter, type EgressLimits } from "../egress/frame-writer.ts";
 
 /** Who is told what a process does. */
 export interface AgentProcessHandlers {
+  /** Something came, be it a whole frame or not. */
+  onHeard(): void;
   /** A frame came; its payload is valid during the call. */
   onFrame(frame: NorouterFrame): void;
   /** A line of its standard error. */
@@ -75,6 +77,7 @@ export class AgentProcess {
 
   #read(chunk: Buffer): void {
     if (this.#ended || this.#fault !== undefined) return;
+    this.#handlers.onHeard();
     let frames: NorouterFrame[];
     try {
       frames = this.#decoder.push(chunk);

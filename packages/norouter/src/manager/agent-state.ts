@@ -1,9 +1,11 @@
 /** Where the agent of a host stands. */
 export type AgentState =
-  /** Its command runs and it was told what it is to do. */
-  | { readonly kind: "starting" }
+  /** Its command runs and it was told what it is to do. With a reason where it takes long to answer. */
+  | { readonly kind: "starting"; readonly reason?: string | undefined }
   /** It has said that it does it. */
   | { readonly kind: "ready"; readonly version: string; readonly features: readonly string[] }
+  /** It was ready, and its command runs, but it does nothing any more. */
+  | { readonly kind: "stuck"; readonly reason: string }
   /** Its command has ended, or it could not do what it was told; it will be started again. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** Its command has ended and will not be started again. */

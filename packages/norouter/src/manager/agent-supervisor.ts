@@ -24,18 +24,23 @@ import {
   type RouteSuggestion,
 } from "@culvert/wire";
 import type { EgressLimits } from "../egress/frame-writer.ts";
-import { logAgentLine } from "./agent-line.ts";
+import { parseIpv4 } from "../router/ipv4.ts";
+import type { AgentLines } from "./agent-lines.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentState, AgentStatus } from "./agent-state.ts";
 import { missingFeatures } from "./check-features.ts";
+import { echoProbe, isForManager } from "./echo-probe.ts";
+import { Liveness } from "./liveness.ts";
 import type { DropReason, SwitchPort } from "./packet-switch.ts";
 
 /** What an {@link AgentSupervisor} works with. */
 export interface AgentSupervisorDeps {
   readonly clock: Clock;
   readonly random: Random;
-  /** With `host` and `vip` in each line. */
+  /** With `host` and `vip` in each line, and a bound to what is provoked. */
   readonly log: Log;
+  /** Takes what the agent says on its standard error. */
+  readonly lines: AgentLines;
   /** A packet came from the agent; it is valid during the call. */
   readonly onPacket: (packet: Uint8Array, reserved: number) => void;
   readonly onSuggestion: (suggestion: RouteSuggestion) => void;
@@ -60,6 +65,10 @@ export interface SupervisionOptions {
   readonly grace: Millis;
   /** How long an agent may take to answer before that is told. */
   readonly patience: Millis;
+  /** How long it may take before it is started again; nobody may know a password at a terminal, so there it is left alone. */
+  readonly startLimit: Millis;
+  /** How long an agent that is ready may answer nothing at all, though it is asked; 0: for ever. */
+  readonly silenceLimit: Millis;
   /** Whether commands keep our terminal, at which ssh asks for a password or whether a host is the right one. */
   readonly terminal: boolean;
 }
@@ -84,7 +93,9 @@ export class AgentSupervisor implements SwitchPort {
   /** Why we end the running process; what it says of its own end is less. */
   #refusal: string | undefined;
   #lastLine = "";
-  #lineWindow = { since: millis(0), lines: 0 };
+  #said: Said = { version: "", features: [] };
+  #probes = 0;
+  readonly #liveness: Liveness;
 
   constructor(deps: AgentSupervisorDeps, plan: AgentPlan, options: SupervisionOptions) {
     this.plan = plan;
@@ -93,6 +104,19 @@ export class AgentSupervisor implements SwitchPort {
     this.#retry = new RetrySchedule(deps.random, retryOptions);
     this.#request = serializeMessage(configureRequest(requestId, plan.args));
     this.#stateSince = deps.clock.now();
+    this.#liveness = new Liveness(
+      {
+        clock: deps.clock,
+        probe: () => this.#probe(),
+        egress: () => ({
+          isWaiting: this.#queuedBytes > 0,
+          taken: this.#process?.writer.takenFrames ?? 0,
+        }),
+        onStuck: (reason) => this.#stuck(reason),
+        onAnswer: () => this.#answered(),
+      },
+      options.silenceLimit,
+    );
   }
 
   /** Where it stands. */
@@ -108,25 +132,21 @@ export class AgentSupervisor implements SwitchPort {
     this.#lastLine = "";
     this.#refusal = undefined;
     this.#enter({ kind: "starting" });
-    const { egress, grace, terminal } = this.#options;
+    const { egress, grace, terminal, patience } = this.#options;
     const options = { argv, egress, grace, terminal };
     this.#process = new AgentProcess(clock, options, {
+      onHeard: () => this.#liveness.heard(),
       onFrame: (frame) => this.#receive(frame),
       onStderrLine: (line) => {
         this.#lastLine = line;
-        this.#logLine(line);
+        this.#deps.lines.add(line);
       },
       onEnd: (reason, kind) => this.#ended(reason, kind),
     });
     if (this.#process.pid === undefined) return;
     log.info("norouter.agent.starting", { command: argv, pid: this.#process.pid });
     this.#process.writer.sendMessage(this.#request);
-    this.#timer = clock.setTimer(this.#options.patience, () => {
-      const waited = formatMillis(this.#options.patience);
-      log.warn("norouter.agent.silent", {
-        text: `no answer within ${waited}; NoRouter's own agents do not answer where they fail, but say why on their standard error`,
-      });
-    });
+    this.#timer = clock.setTimer(patience, () => this.#waitOn());
   }
 
   deliver(packet: Uint8Array, reserved: number): DropReason | undefined {
@@ -139,6 +159,7 @@ export class AgentSupervisor implements SwitchPort {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#timer?.cancel();
+    this.#liveness.stop();
     await this.#process?.stop();
   }
 
@@ -155,24 +176,48 @@ export class AgentSupervisor implements SwitchPort {
       pid: this.#process?.pid,
       ageMs: Math.round(this.#deps.clock.now() - this.#stateSince),
       restarts: this.#restarts,
-      queuedBytes: this.#process?.writer.stats().queuedBytes ?? 0,
+      queuedBytes: this.#queuedBytes,
       droppedPackets: this.#dropped,
     };
   }
 
-  /** An agent that fills the log would hide the others. */
-  #logLine(line: string): void {
-    const { clock, log } = this.#deps;
-    const now = clock.now();
-    const { since, lines } = this.#lineWindow;
-    if (now - since < lineInterval) {
-      this.#lineWindow.lines += 1;
-      if (lines < maxLines) logAgentLine(log, line, {});
-      return;
-    }
-    const suppressed = Math.max(0, lines - maxLines);
-    this.#lineWindow = { since: now, lines: 1 };
-    logAgentLine(log, line, suppressed > 0 ? { suppressed } : {});
+  get #queuedBytes(): number {
+    return this.#process?.writer.stats().queuedBytes ?? 0;
+  }
+
+  /** It has been started, and says nothing. */
+  #waitOn(): void {
+    const { patience, startLimit, restart, terminal } = this.#options;
+    const reason = `no answer within ${formatMillis(patience)}`;
+    const text = `${reason}; NoRouter's own agents do not answer where they fail, but say why on their standard error`;
+    this.#deps.log.warn("norouter.agent.silent", { text });
+    // The same state as before, since when it was.
+    this.#state = { kind: "starting", reason };
+    if (!restart || terminal) return;
+    const left = millis(Math.max(0, startLimit - patience));
+    this.#timer = this.#deps.clock.setTimer(left, () => {
+      this.#giveUp(`it has not answered within ${formatMillis(startLimit)}`);
+    });
+  }
+
+  #probe(): void {
+    this.#probes += 1;
+    const vip = parseIpv4(this.plan.args.me) ?? 0;
+    this.#process?.writer.sendPacket(echoProbe(vip, this.#probes));
+  }
+
+  #stuck(reason: string): void {
+    const { restart } = this.#options;
+    const queuedBytes = this.#queuedBytes;
+    this.#deps.log.error("norouter.agent.stuck", { reason, queuedBytes, restart });
+    this.#enter({ kind: "stuck", reason });
+    if (restart) this.#giveUp(reason);
+  }
+
+  /** Left alone where it was stuck, it goes on. */
+  #answered(): void {
+    if (this.#state.kind !== "stuck" || this.#refusal !== undefined) return;
+    this.#enterReady(this.#said);
   }
 
   #deliver(packet: Uint8Array, reserved: number): DropReason | undefined {
@@ -182,8 +227,9 @@ export class AgentSupervisor implements SwitchPort {
   }
 
   #receive({ type, reserved, payload }: NorouterFrame): void {
-    if (type === frameType.l3) this.#deps.onPacket(payload, reserved);
-    else if (type === frameType.json) this.#receiveMessage(payload);
+    if (type === frameType.l3) {
+      if (!isForManager(payload)) this.#deps.onPacket(payload, reserved);
+    } else if (type === frameType.json) this.#receiveMessage(payload);
     else this.#deps.log.warn("norouter.message.refused", { text: `a frame of type ${type}` });
   }
 
@@ -204,6 +250,8 @@ export class AgentSupervisor implements SwitchPort {
 
   #receiveResult(result: NorouterResult): void {
     if (result.id !== requestId || this.#state.kind !== "starting") return;
+    // It was given up meanwhile, and is ending.
+    if (this.#refusal !== undefined) return;
     this.#timer?.cancel();
     const { log } = this.#deps;
     const failure = resultErrorText(result);
@@ -218,16 +266,27 @@ export class AgentSupervisor implements SwitchPort {
       return;
     }
     if (others.length > 0) log.warn("norouter.agent.lacks", { version, features: others });
-    log.info("norouter.agent.ready", { version });
-    this.#enter({ kind: "ready", version, features });
+    this.#said = { version, features };
+    this.#enterReady(this.#said);
+    this.#liveness.start();
     // One that falls over as soon as it is ready is still failing.
     this.#timer = this.#deps.clock.setTimer(stableAfter, () => this.#retry.reset(), {
       unref: true,
     });
   }
 
+  #enterReady({ version, features }: Said): void {
+    this.#deps.log.info("norouter.agent.ready", { version });
+    this.#enter({ kind: "ready", version, features });
+  }
+
   #refuse(why: string): void {
-    this.#refusal = `it cannot do what it was told: ${why}`;
+    this.#giveUp(`it cannot do what it was told: ${why}`);
+  }
+
+  #giveUp(why: string): void {
+    this.#refusal = why;
+    this.#liveness.stop();
     void this.#process?.stop();
   }
 
@@ -235,6 +294,8 @@ export class AgentSupervisor implements SwitchPort {
     const pid = this.#process?.pid;
     this.#process = undefined;
     this.#timer?.cancel();
+    this.#liveness.stop();
+    this.#deps.lines.flush();
     if (kind === "left") this.#deps.log.error("norouter.agent.left", { pid, reason });
     if (this.#stopping) {
       this.#enter({ kind: "stopped" });
@@ -265,10 +326,14 @@ export class AgentSupervisor implements SwitchPort {
   }
 }
 
+/** What an agent has said of itself. */
+interface Said {
+  readonly version: string;
+  readonly features: readonly string[];
+}
+
 /** Each process is told once. */
 const requestId = 1;
 
 const retryOptions = { first: millis(500), cap: millis(30_000), factor: 2 };
-const maxLines = 200;
-const lineInterval = millis(10_000);
 const stableAfter = millis(10_000);

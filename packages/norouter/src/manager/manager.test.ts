@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { millis, systemClock, systemRandom } from "@culvert/runtime";
+import { millis, systemClock, systemRandom, type Clock } from "@culvert/runtime";
 import { createRegistry, type Log, type LogFields } from "@culvert/telemetry";
 import type { Manifest, ManifestHost } from "../manifest/manifest.ts";
 import { parseManifest } from "../manifest/parse-manifest.ts";
@@ -37,11 +37,11 @@ class Recorder implements Log {
 
 const program = fileURLToPath(new URL("testing-agent.test-data.mjs", import.meta.url));
 
-/** A manifest of hosts 10.0.0.1, 10.0.0.2 and so on, whose agents behave as these words say. */
+/** A manifest of hosts 10.0.0.1, 10.0.0.2 and so on, whose agents have a proxy and behave as these words say. */
 function mesh(hosts: Readonly<Record<string, readonly string[]>>, rest = ""): Manifest {
   const entries = Object.entries(hosts).map(([name, words], index) => {
     const cmd = JSON.stringify([process.execPath, program, ...words]);
-    return `  ${name}: {vip: 10.0.0.${index + 1}, stateDir: {disable: true}, cmd: ${cmd}}`;
+    return `  ${name}: {vip: 10.0.0.${index + 1}, stateDir: {disable: true}, http: {listen: ":0"}, cmd: ${cmd}}`;
   });
   return parseManifest(`hosts:\n${entries.join("\n")}\n${rest}`, "test").manifest;
 }
@@ -55,14 +55,15 @@ const folders: string[] = [];
 function run(
   manifest: Manifest,
   options: Partial<ManagerOptions> = {},
+  clock: Clock = systemClock,
 ): { manager: Manager; log: Recorder; metric: (name: string) => Promise<string> } {
   const log = new Recorder();
   const registry = createRegistry();
-  const manager = new Manager(
-    { clock: systemClock, random: systemRandom, log, registry },
-    manifest,
-    { self: [process.execPath, program], grace: millis(300), ...options },
-  );
+  const manager = new Manager({ clock, random: systemRandom, log, registry }, manifest, {
+    self: [process.execPath, program],
+    grace: millis(300),
+    ...options,
+  });
   running.push({ manager, registry });
   manager.start();
   const metric = async (name: string): Promise<string> => {
@@ -164,8 +165,52 @@ describe("a manager", () => {
     const { log, manager } = run(
       mesh({ a: ["suggest=8.8.8.8,10.0.0.1"] }, 'routes: [{via: a, to: ["10.9.0.0/16"]}]'),
     );
-    await seen(log, "norouter.route.refused", { address: "8.8.8.8", via: "10.0.0.1" });
+    const refused = { address: "8.8.8.8", via: "10.0.0.1", reason: "unknown_via" };
+    await seen(log, "norouter.route.refused", refused);
     expect(manager.status().learnedRoutes).toBe(0);
+  });
+
+  it("learns no route to what the manifest routes elsewhere, nor of one who has no use for it", async () => {
+    const routes = 'routes: [{via: b, to: ["*.corp.example"]}, {via: c, to: ["10.9.0.0/16"]}]';
+    const manifest = mesh(
+      { a: ["suggest=10.9.0.1,10.0.0.2"], b: [], c: ["suggest=8.8.8.8,10.0.0.2"] },
+      routes,
+    );
+    const hosts = manifest.hosts.map((host) =>
+      host.name === "c" ? { ...host, http: { listen: "" } } : host,
+    );
+    const { log, manager } = run({ ...manifest, hosts });
+    await seen(log, "norouter.route.refused", { address: "10.9.0.1", reason: "routed_elsewhere" });
+    await seen(log, "norouter.route.refused", { address: "8.8.8.8", reason: "no_proxy" });
+    expect(manager.status().learnedRoutes).toBe(0);
+  });
+
+  it("forgets what an agent has suggested when it dies for good", async () => {
+    const routes = 'routes: [{via: b, to: ["*.corp.example"]}]';
+    const { log, manager } = run(mesh({ a: ["suggest=8.8.8.8,10.0.0.2", "die"], b: [] }, routes), {
+      restart: false,
+    });
+    await seen(log, "norouter.route.learned", { host: "a", address: "8.8.8.8" });
+    await seen(log, "norouter.agent.lost", { host: "a" });
+    expect(manager.status().learnedRoutes).toBe(0);
+  });
+
+  it("leaves out what one agent brings about in plenty, and by that nothing of another", async () => {
+    const now = systemClock.now();
+    const flag = join(folder(), "a-has-had-its-say");
+    const { log } = run(
+      mesh({ a: ["send=10.0.0.9,10.0.0.2"], b: [`after=${flag}`, "send=10.0.0.9,10.0.0.1"] }),
+      {},
+      // Time that stands still: no line is ever due again.
+      { ...systemClock, now: () => now },
+    );
+    const dropped = (host: string): number =>
+      log.lines.filter((line) => line.event === "norouter.packet.dropped" && line["host"] === host)
+        .length;
+    await vi.waitFor(() => expect(dropped("a")).toBe(20), { timeout: 10_000 });
+    writeFileSync(flag, "");
+    await vi.waitFor(() => expect(dropped("b")).toBe(20), { timeout: 10_000 });
+    expect(dropped("a")).toBe(20);
   });
 
   it("drops and counts what is too short, of another version or for nobody", async () => {
@@ -234,6 +279,69 @@ describe("a manager", () => {
     const lacks = await seen(lacking.log, "norouter.agent.lacks");
     expect(lacks["features"]).toEqual(["routes", "dns"]);
     await lacking.manager.allReady;
+  });
+
+  it("starts an agent again that does not answer for too long", async () => {
+    const { log, manager } = run(mesh({ a: ["silent"], b: [] }), {
+      patience: millis(20),
+      startLimit: millis(100),
+    });
+    await seen(log, "norouter.agent.silent", { host: "a" });
+    const lost = await seen(log, "norouter.agent.lost", { host: "a" });
+    expect(lost["reason"]).toBe("it has not answered within 100ms");
+    await vi.waitFor(() => expect(manager.status().agents[0]?.restarts).toBeGreaterThan(0), {
+      timeout: 10_000,
+    });
+  });
+
+  it("asks agents that are silent, and leaves be those that answer", async () => {
+    const { log, manager } = run(mesh({ a: [], b: [] }), { silenceLimit: millis(4_000) });
+    await manager.allReady;
+    for (const host of ["a", "b"]) {
+      const echoes = (): number =>
+        log.lines.filter((line) => line["host"] === host && line["line"] === "echo").length;
+      await vi.waitFor(() => expect(echoes()).toBeGreaterThan(5), { timeout: 20_000 });
+    }
+    expect(manager.status().agents.map(({ state, restarts }) => [state, restarts])).toEqual([
+      ["ready", 0],
+      ["ready", 0],
+    ]);
+    expect(manager.status().pairs).toEqual([]);
+    expect(Object.values(manager.status().dropped).every((count) => count === 0)).toBe(true);
+  });
+
+  it("tells of an agent that hangs, ends its command and starts it again", async () => {
+    const { log, manager } = run(mesh({ a: [], b: [] }), { silenceLimit: millis(4_000) });
+    await manager.allReady;
+    const { pid } = manager.status().agents[0]!;
+    process.kill(pid!, "SIGSTOP");
+    const stuck = await seen(log, "norouter.agent.stuck", { host: "a", restart: true });
+    expect(stuck["reason"]).toBe("its command runs, but it has answered nothing for 4s");
+    const lost = await seen(log, "norouter.agent.lost", { host: "a" });
+    expect(lost["reason"]).toBe(stuck["reason"]);
+    expect(() => process.kill(pid!, 0)).toThrow(/ESRCH/);
+    await vi.waitFor(() => expect(manager.notReady()).toEqual([]), { timeout: 10_000 });
+    expect(manager.status().agents.map(({ restarts }) => restarts)).toEqual([1, 0]);
+  });
+
+  it("leaves an agent that hangs alone where none is to be started again, until it goes on", async () => {
+    const { log, manager } = run(mesh({ a: [] }), { restart: false, silenceLimit: millis(1_000) });
+    await manager.allReady;
+    const { pid } = manager.status().agents[0]!;
+    process.kill(pid!, "SIGSTOP");
+    try {
+      await seen(log, "norouter.agent.stuck", { host: "a", restart: false });
+      expect(manager.status().agents[0]).toMatchObject({
+        state: "stuck",
+        reason: "its command runs, but it has answered nothing for 1s",
+        pid,
+      });
+      expect(manager.notReady()).toEqual(["a"]);
+    } finally {
+      process.kill(pid!, "SIGCONT");
+    }
+    await vi.waitFor(() => expect(manager.notReady()).toEqual([]), { timeout: 10_000 });
+    expect(manager.status().agents[0]).toMatchObject({ state: "ready", restarts: 0, pid });
   });
 
   it("stalls nobody and keeps little while one agent does not read", async () => {

@@ -6,7 +6,8 @@ import { egressDefaults } from "../egress/frame-writer.ts";
 import { configureArgsOf } from "../manifest/configure-args.ts";
 import type { Manifest, ManifestHost } from "../manifest/manifest.ts";
 import { formatIpv4, parseIpv4 } from "../router/ipv4.ts";
-import { Router } from "../router/router.ts";
+import type { LearnRefusal, RouterOptions } from "../router/router.ts";
+import { AgentLines } from "./agent-lines.ts";
 import type { AgentState, AgentStatus } from "./agent-state.ts";
 import { AgentSupervisor, type AgentPlan, type SupervisionOptions } from "./agent-supervisor.ts";
 import { ManagerMetrics } from "./metrics.ts";
@@ -54,7 +55,6 @@ export interface ReloadSummary {
 /** Runs the agents of a manifest and forwards packets between them. */
 export class Manager {
   readonly #deps: ManagerDeps;
-  readonly #log: Log;
   readonly #options: ManagerOptions & SupervisionOptions;
   readonly #metrics: ManagerMetrics;
   readonly #switch: PacketSwitch;
@@ -74,11 +74,10 @@ export class Manager {
 
   constructor(deps: ManagerDeps, manifest: Manifest, options: ManagerOptions) {
     this.#deps = deps;
-    this.#log = rateLimited(deps.log, deps.clock, { burst: 20, interval: millis(10_000) });
     this.#options = { ...supervisionDefaults, ...options };
     this.#metrics = new ManagerMetrics(deps.registry);
     this.#manifest = manifest;
-    this.#switch = new PacketSwitch(routerOf(manifest));
+    this.#switch = new PacketSwitch(routesOf(manifest));
   }
 
   /** Starts all agents at once. */
@@ -132,10 +131,14 @@ export class Manager {
     const kept = [...this.#agents.keys()].filter(
       (name) => !changed.some(({ plan }) => plan.name === name),
     );
+    const left = this.#manifest.hosts.filter(
+      (host) => !isSameSuggester(host, wanted.get(host.name)),
+    );
     this.#manifest = manifest;
-    this.#switch.replaceRouter(routerOf(manifest));
+    this.#switch.replaceRoutes(routesOf(manifest));
     // Ports that an agent holds are free for the next only when it has ended.
     await Promise.all(changed.map((agent) => this.#remove(agent)));
+    for (const { vip } of left) this.#switch.forget(numberOf(vip));
     const summary = {
       added: [...wanted.keys()].filter(
         (name) => !kept.includes(name) && !changed.some(({ plan }) => plan.name === name),
@@ -154,15 +157,18 @@ export class Manager {
     const { clock, random } = this.#deps;
     const { name, vip } = host;
     const from = numberOf(vip);
-    const log = this.#log.child({ host: name, vip });
+    const ownLog = this.#deps.log.child({ host: name, vip });
+    // Each has a measure of its own: one that fills the log hides none of the others.
+    const log = rateLimited(ownLog, clock, warningRate);
     const agent = new AgentSupervisor(
       {
         clock,
         random,
         log,
+        lines: new AgentLines(ownLog, clock),
         onPacket: (packet, reserved) => this.#forward(from, packet, reserved, log),
-        onSuggestion: (suggestion) => this.#learn(suggestion, log),
-        onState: (state) => this.#noteState(state),
+        onSuggestion: (suggestion) => this.#learn(host, suggestion, log),
+        onState: (state) => this.#noteState(from, state),
       },
       this.#planOf(host, this.#manifest),
       this.#options,
@@ -206,22 +212,34 @@ export class Manager {
     log.warn("norouter.packet.dropped", { reason, ...addresses });
   }
 
-  #learn({ ip, route }: RouteSuggestion, log: Log): void {
+  #learn(host: ManifestHost, { ip, route }: RouteSuggestion, log: Log): void {
     const via = parseIpv4(route);
     for (const text of ip) {
       const address = parseIpv4(text);
       // Old agents and names with IPv6 addresses are no reason to speak up.
       if (address === undefined) continue;
-      if (via !== undefined && this.#switch.learn(address, via)) {
-        log.debug("norouter.route.learned", { address: text, via: route });
-      } else log.warn("norouter.route.refused", { address: text, via: route });
+      const refusal = this.#learnOne(host, address, via);
+      const fields = { address: text, via: route };
+      if (refusal === undefined) log.debug("norouter.route.learned", fields);
+      else log.warn("norouter.route.refused", { ...fields, reason: refusal });
     }
   }
 
-  #noteState({ kind }: AgentState): void {
+  #learnOne(
+    host: ManifestHost,
+    address: number,
+    via: number | undefined,
+  ): LearnRefusal | "no_proxy" | undefined {
+    if (via === undefined) return "unknown_via";
+    if (!maySuggest(host, via)) return "no_proxy";
+    return this.#switch.learn(numberOf(host.vip), address, via);
+  }
+
+  #noteState(vip: number, { kind }: AgentState): void {
     const states = [...this.#agents.values()].map(({ state }) => state.kind);
     this.#metrics.ready(states.filter((state) => state === "ready").length);
     if (this.#stopping) return;
+    if (kind === "gone") this.#switch.forget(vip);
     if (kind === "waiting" || kind === "gone") this.#metrics.lost();
     if (states.length < this.#manifest.hosts.length) return;
     if (states.every((state) => state === "gone")) this.#allGone();
@@ -233,13 +251,27 @@ export class Manager {
   }
 }
 
-function routerOf({ hosts, routes }: Manifest): Router {
-  return new Router({ hosts: hosts.map(({ vip }) => vip), routes });
+function routesOf({ hosts, routes }: Manifest): RouterOptions {
+  return { hosts: hosts.map(({ vip }) => vip), routes };
+}
+
+/** Names are looked up by the proxies of a host; the host behind which they lie may tell of them itself. */
+function maySuggest({ vip, http, socks }: ManifestHost, via: number): boolean {
+  return http.listen !== "" || socks.listen !== "" || numberOf(vip) === via;
+}
+
+/** Whether a host of another manifest is the same, and may say of routes what it said. */
+function isSameSuggester(host: ManifestHost, next: ManifestHost | undefined): boolean {
+  if (next?.vip !== host.vip) return false;
+  const hadProxy = host.http.listen !== "" || host.socks.listen !== "";
+  return !hadProxy || next.http.listen !== "" || next.socks.listen !== "";
 }
 
 function numberOf(vip: string): number {
   return parseIpv4(vip) ?? 0;
 }
+
+const warningRate = { burst: 20, interval: millis(10_000) };
 
 const supervisionDefaults: SupervisionOptions = {
   restart: true,
@@ -247,5 +279,9 @@ const supervisionDefaults: SupervisionOptions = {
   // As long as an ssh on a slow line needs to pass the end of its input on and to return.
   grace: millis(2_000),
   patience: millis(20_000),
+  // A container may be made first, an image fetched.
+  startLimit: millis(300_000),
+  // Longer than a line that is cut for a moment, and than what a busy machine makes an agent wait.
+  silenceLimit: millis(60_000),
   terminal: false,
 };

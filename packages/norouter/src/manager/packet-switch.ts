@@ -1,4 +1,4 @@
-import type { Router } from "../router/router.ts";
+import { Router, type LearnRefusal, type RouterOptions } from "../router/router.ts";
 
 /** Why a packet was not forwarded. */
 export type DropReason =
@@ -36,39 +36,59 @@ export interface PairCount {
   bytes: number;
 }
 
-/** Forwards packets between hosts by their destination (NOROUTER.md §5) and counts them. Does no I/O of its own. */
+/**
+ * Forwards packets between hosts by their destination (NOROUTER.md §5) and counts them. Does no I/O of its own. Every host has a router of
+ * its own: what it suggests leads its own packets, and those of nobody else.
+ */
 export class PacketSwitch {
-  #router: Router;
+  #routes: RouterOptions;
   readonly #ports = new Map<number, SwitchPort>();
+  /** By host; kept while its agent is away, until it is forgotten. */
+  readonly #routers = new Map<number, Router>();
+  /** Of those who never suggest anything. */
+  #plain: Router;
   /** By sender, then by receiver; bounded by the square of the hosts there ever were. */
   readonly #pairs = new Map<number, Map<number, PairCount>>();
   readonly #drops = new Map<DropReason, number>(dropReasons.map((reason) => [reason, 0]));
 
-  constructor(router: Router) {
-    this.#router = router;
+  constructor(routes: RouterOptions) {
+    this.#routes = routes;
+    this.#plain = new Router(routes);
   }
 
-  /** Routes from now on as `router` says; what was learned so far stays known. */
-  replaceRouter(router: Router): void {
-    router.learnFrom(this.#router);
-    this.#router = router;
+  /** Routes from now on as `routes` say. What was learned stays known as far as nothing is new about the names that led to it. */
+  replaceRoutes(routes: RouterOptions): void {
+    this.#routes = routes;
+    this.#plain = new Router(routes);
+    for (const [vip, before] of this.#routers) {
+      const router = new Router(routes);
+      router.learnFrom(before);
+      this.#routers.set(vip, router);
+    }
   }
 
   /** Puts packets to this address into `port`. */
   attach(vip: number, port: SwitchPort): void {
     this.#ports.set(vip, port);
+    if (!this.#routers.has(vip)) this.#routers.set(vip, new Router(this.#routes));
   }
 
-  /** Forgets a host; what it has sent and received stays counted. */
+  /** Sends nothing to a host any more; what it has sent and received stays counted, and what it has suggested stays known. */
   detach(vip: number): void {
     this.#ports.delete(vip);
   }
 
-  /** Remembers a route that an agent suggests, where the manifest routes names to `via`. Returns whether it does. */
-  learn(address: number, via: number): boolean {
-    if (!this.#router.resolvesNames(via)) return false;
-    this.#router.learn(address, via);
-    return true;
+  /** Forgets what a host has suggested. */
+  forget(vip: number): void {
+    if (this.#ports.has(vip)) this.#routers.set(vip, new Router(this.#routes));
+    else this.#routers.delete(vip);
+  }
+
+  /** Remembers, for the packets of the host `from`, a route that it suggests. Returns why not, where it does not. */
+  learn(from: number, address: number, via: number): LearnRefusal | undefined {
+    // One that is forgotten already has no say any more.
+    const router = this.#routers.get(from);
+    return router === undefined ? "unknown_via" : router.learn(address, via);
   }
 
   /** Forwards a packet that came from the host `from`. Returns why it was dropped, or undefined where it was not. */
@@ -88,22 +108,26 @@ export class PacketSwitch {
     return this.#drops;
   }
 
-  /** Addresses that are routed by what agents have suggested. */
+  /** Addresses that are routed by what agents have suggested, each as often as there are agents that did. */
   get learnedCount(): number {
-    return this.#router.learnedCount;
+    return [...this.#routers.values()].reduce((sum, { learnedCount }) => sum + learnedCount, 0);
   }
 
   #forward(from: number, packet: Uint8Array, reserved: number): DropReason | undefined {
     if (packet.length < minHeaderBytes || (packet[0] ?? 0) >> 4 !== 4) return "malformed";
     const source = addressAt(packet, sourceOffset);
-    // The answers of machines behind a host come from their own addresses.
-    if (source !== from && this.#router.route(source) !== from) return "foreign_source";
-    const to = this.#router.route(addressAt(packet, destinationOffset));
+    const to = this.#routerOf(from).route(addressAt(packet, destinationOffset));
+    // The answers of machines behind a host come from their own addresses, to which the receiver has to have a way.
+    if (source !== from && this.#routerOf(to).route(source) !== from) return "foreign_source";
     const port = this.#ports.get(to);
     if (port === undefined) return "no_route";
     const reason = port.deliver(packet, reserved);
     if (reason === undefined) this.#count(from, to, packet.length);
     return reason;
+  }
+
+  #routerOf(vip: number): Router {
+    return this.#routers.get(vip) ?? this.#plain;
   }
 
   #count(from: number, to: number, bytes: number): void {

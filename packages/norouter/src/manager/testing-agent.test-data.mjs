@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
-import { setInterval } from "node:timers";
+import { clearInterval, setInterval } from "node:timers";
 
 const words = new Map(process.argv.slice(2).map((word) => word.split("=", 2)));
 
@@ -39,7 +39,24 @@ function answer(request) {
     ? ["loopback"]
     : ["loopback", "tcp", "http", "loopback.disable", "socks", "hostaliases", "etchosts"];
   say({ type: "result", body: { ...body, data: { features, version: "test" } } });
-  for (const [word, text] of words) act(word, text);
+  const begin = () => words.forEach((text, word) => act(word, text));
+  if (!words.has("after")) return begin();
+  const poll = setInterval(() => {
+    if (!existsSync(words.get("after"))) return;
+    clearInterval(poll);
+    begin();
+  }, 10);
+}
+
+/** Answers an ICMP echo request, as every agent does. */
+function echo(request) {
+  process.stderr.write("echo\n");
+  if (words.has("mute")) return;
+  const reply = Buffer.from(request);
+  request.copy(reply, 12, 16, 20);
+  request.copy(reply, 16, 12, 16);
+  reply[20] = 0;
+  process.stdout.write(frame(1, reply));
 }
 
 function act(word, text) {
@@ -81,6 +98,7 @@ process.stdin.on("data", (chunk) => {
     const end = 4 + (rest.readUInt32BE(0) & 0xffffff);
     const payload = rest.subarray(8, end);
     if (rest.readUInt16BE(4) === 2) answer(JSON.parse(payload.toString()));
+    else if (payload[9] === 1 && payload[20] === 8) echo(payload);
     else {
       const [from, to] = [12, 16].map((at) => [...payload.subarray(at, at + 4)].join("."));
       process.stderr.write(`got ${from} > ${to} ${payload.length} ${rest.readUInt16BE(6)}\n`);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { InternalError } from "@culvert/runtime";
 import type { NorouterRoute } from "@culvert/wire";
 import { globMatches } from "./hostname-glob.ts";
@@ -14,14 +15,20 @@ export interface RouterOptions {
 }
 
 /**
+ * Why an address is not learned: no name is routed to that host, or the address is that of a host, or a network of the manifest leads it
+ * elsewhere.
+ */
+export type LearnRefusal = "unknown_via" | "routed_elsewhere";
+
+/**
  * Tells which host a packet or a name goes to: the host of that very address, else what was learned, else the last route that
  * contains it (NOROUTER.md §5). Addresses are numbers, as {@link parseIpv4} makes them.
  */
 export class Router {
   readonly #hosts: ReadonlySet<number>;
   /** The last declared first. */
-  readonly #networks: readonly { readonly network: Ipv4Network; readonly via: number }[];
-  readonly #globs: readonly { readonly glob: string; readonly via: number }[];
+  readonly #networks: readonly (Ranked & { readonly network: Ipv4Network })[];
+  readonly #globs: readonly (Ranked & { readonly glob: string })[];
   readonly #maxLearned: number;
   /** The least recently used first. */
   readonly #learned = new Map<number, number>();
@@ -30,13 +37,13 @@ export class Router {
   constructor({ hosts, routes, maxLearned = defaultMaxLearned }: RouterOptions) {
     this.#hosts = new Set([...hosts].map(addressOf));
     const latestFirst = routes
-      .map(({ toCidr, toHostnameGlob, via }) => ({ toCidr, toHostnameGlob, via: addressOf(via) }))
+      .map((route, rank) => ({ ...route, via: addressOf(route.via), rank }))
       .reverse();
-    this.#networks = latestFirst.flatMap(({ toCidr, via }) =>
-      toCidr.map((text) => ({ network: networkOf(text), via })).reverse(),
+    this.#networks = latestFirst.flatMap(({ toCidr, via, rank }) =>
+      toCidr.map((text) => ({ network: networkOf(text), via, rank })).reverse(),
     );
-    this.#globs = latestFirst.flatMap(({ toHostnameGlob, via }) =>
-      toHostnameGlob.map((glob) => ({ glob, via })).reverse(),
+    this.#globs = latestFirst.flatMap(({ toHostnameGlob, via, rank }) =>
+      toHostnameGlob.map((glob) => ({ glob, via, rank })).reverse(),
     );
     this.#maxLearned = maxLearned;
   }
@@ -59,30 +66,59 @@ export class Router {
     return this.#globs.find(({ glob }) => globMatches(glob, name))?.via;
   }
 
-  /** Whether names are ever routed to the host with this address: only then there is something to learn of it. */
-  resolvesNames(via: number): boolean {
-    return this.#globs.some((entry) => entry.via === via);
-  }
-
-  /** Remembers that an address is reached through a host. The least recently used is forgotten beyond the bound. */
-  learn(address: number, via: number): void {
+  /**
+   * Remembers that a name led to an address behind a host. The least recently used is forgotten beyond the bound. Returns why not, where
+   * it does not: what the manifest says of an address counts more than what a name led to.
+   */
+  learn(address: number, via: number): LearnRefusal | undefined {
+    const refusal = this.learnRefusal(address, via);
+    if (refusal !== undefined) return refusal;
     this.#learned.delete(address);
     this.#learned.set(address, via);
     for (const oldest of this.#learned.keys()) {
-      if (this.#learned.size <= this.#maxLearned) return;
+      if (this.#learned.size <= this.#maxLearned) break;
       this.#learned.delete(oldest);
     }
+    return undefined;
   }
 
-  /** Takes over what another router has learned, the least recently used first. */
+  /** Why {@link learn} would not learn this; undefined where it would. */
+  learnRefusal(address: number, via: number): LearnRefusal | undefined {
+    // The last of several is the first of the list.
+    const names = this.#globs.find((entry) => entry.via === via);
+    if (names === undefined) return "unknown_via";
+    if (this.#hosts.has(address)) return "routed_elsewhere";
+    // A network behind a host that there is not leads nowhere.
+    const claim = this.#networks.find(
+      (entry) => this.#hosts.has(entry.via) && networkHas(entry.network, address),
+    );
+    if (claim === undefined || claim.via === via) return undefined;
+    // All addresses there are, declared before the names, are the one network that says less than a name does.
+    const isForTheRest = claim.network.prefix === 0 && claim.rank < names.rank;
+    return isForTheRest ? undefined : "routed_elsewhere";
+  }
+
+  /** Takes over what another router has learned, the least recently used first, as far as the same names are routed the same way here. */
   learnFrom(other: Router): void {
-    for (const [address, via] of other.#learned) this.learn(address, via);
+    for (const [address, via] of other.#learned) {
+      if (isDeepStrictEqual(this.#globsOf(via), other.#globsOf(via))) this.learn(address, via);
+    }
   }
 
   /** Addresses learned and not yet forgotten. */
   get learnedCount(): number {
     return this.#learned.size;
   }
+
+  #globsOf(via: number): readonly string[] {
+    return this.#globs.filter((entry) => entry.via === via).map(({ glob }) => glob);
+  }
+}
+
+interface Ranked {
+  readonly via: number;
+  /** The place of its route in the manifest. */
+  readonly rank: number;
 }
 
 function addressOf(text: string): number {

@@ -17,10 +17,11 @@ const routes: NorouterRoute[] = [
 function resolverOf(
   answers: Readonly<Record<string, readonly string[]>> = {},
   isSuggested: () => boolean = () => true,
+  manifestRoutes = routes,
 ) {
   const suggested: RouteSuggestion[] = [];
   const asked: string[] = [];
-  const router = agentRouter({ hostnameMap, routes } as unknown as ConfigureArgs);
+  const router = agentRouter({ hostnameMap, routes: manifestRoutes } as unknown as ConfigureArgs);
   const resolver = new Resolver(
     {
       router,
@@ -95,6 +96,19 @@ describe("resolving", () => {
     expect(await resolver.isInteresting("10.9.9.2")).toBe(true);
     await resolver.resolve("a.corp.example");
     expect(suggested).toHaveLength(2);
+  });
+
+  it("suggests nothing of what the manifest leads elsewhere, and goes there", async () => {
+    const elsewhere = ["192.168.95.7", "127.0.42.101"];
+    const names = { toCidr: [], toHostnameGlob: ["*.other"], via: "127.0.42.101" };
+    const { resolver, suggested } = resolverOf(
+      { "a.other": ["192.168.95.7", "10.9.9.9"], "b.other": elsewhere },
+      () => true,
+      [...routes, names],
+    );
+    expect(await resolver.resolve("a.other")).toBe("192.168.95.7");
+    expect(await resolver.resolve("b.other")).toBe("192.168.95.7");
+    expect(suggested).toEqual([{ ip: ["10.9.9.9"], route: "127.0.42.101" }]);
   });
 
   it("fails where the manager cannot be told of the route, and learns none until it can", async () => {

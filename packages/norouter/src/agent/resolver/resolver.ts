@@ -74,12 +74,19 @@ export class Resolver {
     const ips = answered.slice(0, maxSuggested);
     const [first] = ips;
     if (first === undefined) throw notFound(host);
-    if (!this.#deps.suggest({ ip: ips, route: viaText })) throw notSuggested(host, ips, viaText);
-    for (const ip of ips) {
-      const address = parseIpv4(ip);
-      if (address !== undefined) this.#deps.router.learn(address, via);
+    // What the manifest leads elsewhere is reached there: neither we nor the manager would send it through this host.
+    const behind = ips.filter((ip) => this.#mayLearn(ip, via));
+    if (behind.length === 0) return first;
+    if (!this.#deps.suggest({ ip: behind, route: viaText })) {
+      throw notSuggested(host, behind, viaText);
     }
+    for (const ip of behind) this.#deps.router.learn(parseIpv4(ip) ?? 0, via);
     return first;
+  }
+
+  #mayLearn(ip: string, via: number): boolean {
+    const address = parseIpv4(ip);
+    return address !== undefined && this.#deps.router.learnRefusal(address, via) === undefined;
   }
 
   #isRouted(ip: string): boolean {
