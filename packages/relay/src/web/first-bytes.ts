@@ -78,32 +78,34 @@ export function readFirstBytes(socket: Socket, options: FirstBytesOptions): Prom
 }
 
 /**
- * Whether what a client says first, inside TLS that was ended here, is ssh (RFC 4253 §4.2), which speaks at once. Every byte is put
- * back, and the stream is left paused. False as well where nothing came in time, or ever. Never rejects.
+ * Looks whether what a client says first, inside TLS that was ended here, is ssh (RFC 4253 §4.2), which speaks at once: `ssh` or
+ * `other`, with every byte put back and the stream left paused. `left` where it ended or closed before that was sure, `silent` where
+ * the deadline passed; the stream is of no more use then but to be destroyed. Never rejects.
  */
-export function beginsWithSsh(
+export function sniffSsh(
   stream: Duplex,
   { clock, deadline }: Pick<FirstBytesOptions, "clock" | "deadline">,
-): Promise<boolean> {
+): Promise<"ssh" | "other" | "left" | "silent"> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
-    const stop = (isSsh: boolean): void => {
+    const stop = (result: "ssh" | "other" | "left" | "silent"): void => {
       timer.cancel();
       stream.off("data", onData);
       stream.off("end", onGone);
       stream.off("close", onGone);
       stream.pause();
-      if (chunks.length > 0 && !stream.destroyed) stream.unshift(Buffer.concat(chunks));
-      resolve(isSsh);
+      resolve(result);
     };
-    const onGone = (): void => stop(false);
+    const onGone = (): void => stop("left");
     const onData = (chunk: Buffer): void => {
       chunks.push(chunk);
-      const begun = Buffer.concat(chunks).subarray(0, sshBanner.length).toString("latin1");
-      if (begun === sshBanner) stop(true);
-      else if (!sshBanner.startsWith(begun)) stop(false);
+      const all = Buffer.concat(chunks);
+      const begun = all.subarray(0, sshBanner.length).toString("latin1");
+      if (begun !== sshBanner && sshBanner.startsWith(begun)) return;
+      stop(begun === sshBanner ? "ssh" : "other");
+      stream.unshift(all);
     };
-    const timer = clock.setTimer(deadline, onGone);
+    const timer = clock.setTimer(deadline, () => stop("silent"));
     stream.on("data", onData);
     stream.once("end", onGone);
     stream.once("close", onGone);

@@ -5,7 +5,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Duplex } from "node:stream";
-import { systemCode, type Clock } from "@culvert/runtime";
+import { systemCode, type Clock, type Millis } from "@culvert/runtime";
 import { errorPage, errorTitle, type ErrorStatus } from "./error-page.ts";
 import type { Exchange } from "./exchange.ts";
 import { hasBody, isWebSocket, type Upgrade } from "./forward-upgrade.ts";
@@ -32,6 +32,8 @@ export class HttpFront {
   readonly #limits: WebLimits;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #clients = new WeakMap<Duplex, PublicClient>();
+  /** Tells that a socket's first head is no longer waited for. */
+  readonly #headCame = new WeakMap<Duplex, () => void>();
 
   constructor(handler: HttpHandler, clock: Clock, limits: WebLimits) {
     this.#handler = handler;
@@ -53,16 +55,24 @@ export class HttpFront {
     this.#server.emit("listening");
   }
 
-  /** Takes a socket on which HTTP/1.1 comes next; it may be TLS, decrypted. */
-  http1(socket: Duplex, client: PublicClient): void {
+  /**
+   * Takes a socket on which HTTP/1.1 comes next; it may be TLS, decrypted. `headWithin` is what is left of the time for its first head;
+   * default: all of it.
+   */
+  http1(socket: Duplex, client: PublicClient, headWithin?: Millis): void {
     this.#clients.set(socket, client);
+    if (headWithin !== undefined) {
+      this.#awaitHead(socket, headWithin, () => {
+        this.#refuse(socket, 408);
+      });
+    }
     this.#server.emit("connection", socket);
     socket.resume();
   }
 
   /** Takes a TLS socket that has agreed on HTTP/2. */
   http2(socket: Duplex, client: PublicClient): void {
-    const { headBytes, idleTimeout, requestsPerConnection } = this.#limits;
+    const { headBytes, headDeadline, idleTimeout, requestsPerConnection } = this.#limits;
     // HTTP/2 has ends of its own; a FIN below it means that the client is gone.
     socket.allowHalfOpen = false;
     const session = performServerHandshake(socket, {
@@ -78,6 +88,12 @@ export class HttpFront {
     session.once("close", () => this.#sessions.delete(session));
     session.on("error", () => socket.destroy());
     session.setTimeout(idleTimeout, () => session.destroy());
+    // A client's SETTINGS are its first word (RFC 9113 §3.4). When its first request comes is its own affair.
+    this.#awaitHead(socket, headDeadline, () => {
+      this.#handler.refused(408);
+      session.destroy();
+    });
+    session.once("remoteSettings", () => this.#headCame.get(socket)?.());
     session.on(
       "stream",
       (stream: ServerHttp2Stream, _headers: unknown, _flags: number, raw: string[]) => {
@@ -99,7 +115,15 @@ export class HttpFront {
     this.#server.close();
   }
 
+  #awaitHead(socket: Duplex, within: Millis, late: () => void): void {
+    const timer = this.#clock.setTimer(within, late, { unref: true });
+    const done = (): void => timer.cancel();
+    this.#headCame.set(socket, done);
+    socket.once("close", done);
+  }
+
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.#headCame.get(request.socket)?.();
     response.on("error", () => undefined);
     request.on("error", () => undefined);
     const client = this.#clients.get(request.socket);
@@ -108,6 +132,7 @@ export class HttpFront {
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#headCame.get(socket)?.();
     socket.on("error", () => undefined);
     const client = this.#clients.get(socket);
     if (client === undefined) {
@@ -145,6 +170,11 @@ export class HttpFront {
       socket.destroy();
       return;
     }
+    this.#refuse(socket, status);
+  }
+
+  #refuse(socket: Duplex, status: ErrorStatus): void {
+    this.#headCame.get(socket)?.();
     this.#handler.refused(status);
     // A page now would be taken for the answer of the request before.
     if ((this.#clients.get(socket)?.openRequests ?? 0) > 0) socket.destroy();

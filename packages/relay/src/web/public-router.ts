@@ -1,6 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import {
-  errorText,
+  millis,
   splice,
   tcpByteStream,
   type TransportError,
@@ -10,7 +10,7 @@ import {
 import type { ClientHello } from "@culvert/wire";
 import type { CertificateStore } from "./certificate-store.ts";
 import { deviceFailure, type DeviceStreams } from "./device-streams.ts";
-import { beginsWithSsh, readFirstBytes } from "./first-bytes.ts";
+import { readFirstBytes, sniffSsh } from "./first-bytes.ts";
 import type { ErrorStatus } from "./error-page.ts";
 import { rawErrorPage, type HttpFront } from "./http-front.ts";
 import { lingeringEnd } from "./lingering-end.ts";
@@ -22,6 +22,7 @@ import type { Guest, PublicDoor } from "./public-door.ts";
 import { portSite } from "./public-status.ts";
 import { TlsAlert, tlsAlert } from "./tls-alert.ts";
 import { TlsEnd } from "./tls-end.ts";
+import { tlsFailure } from "./tls-failure.ts";
 import type { WebLimits } from "./web-options.ts";
 
 /** What a kind of listener takes: TLS, plain HTTP, or WebSockets of the relay's own behind a proxy that ends TLS. */
@@ -50,8 +51,8 @@ export class PublicRouter {
     const handlers = {
       secure: (client: PublicClient, socket: TLSSocket): void => this.#onSecure(client, socket),
       failed: (client: PublicClient, error: Error): void => {
-        const slow = error.message.includes("timeout");
-        deps.door.refuse(client, slow ? "slow_tls" : "tls_failed", errorText(error));
+        const { reason, text } = tlsFailure(error);
+        deps.door.refuse(client, reason, text);
       },
     };
     this.#tlsEnd = new TlsEnd(deps.store, deps.own, handlers, deps.limits);
@@ -120,22 +121,26 @@ export class PublicRouter {
 
   /** Who has named no protocol may speak ssh, as through `openssl s_client`; its server knows where that goes. */
   async #afterTls(client: PublicClient, socket: TLSSocket): Promise<void> {
-    const { clock, limits, names, front } = this.#deps;
+    const { clock, limits, names, front, door } = this.#deps;
     const { serverName } = client;
     const route = serverName === undefined ? undefined : client.route(names, serverName);
-    const isSite = serverName !== undefined && route !== undefined && !names.isOwn(serverName);
-    if (!isSite || !(await beginsWithSsh(socket, { clock, deadline: limits.headDeadline }))) {
+    if (serverName === undefined || route === undefined || names.isOwn(serverName)) {
       front.http1(socket, client);
+      return;
+    }
+    const headBy = clock.now() + limits.headDeadline;
+    const said = await sniffSsh(socket, { clock, deadline: limits.headDeadline });
+    if (said === "other") {
+      front.http1(socket, client, millis(Math.max(1, headBy - clock.now())));
+    } else if (said !== "ssh") {
+      const text = said === "left" ? "the client left" : "the client said nothing";
+      door.refuse(client, said === "left" ? "left" : "slow_head", `${text} inside TLS`);
+      socket.destroy();
     } else if (route.device.connected) {
-      this.#pass(
-        client,
-        route.device,
-        client.connection("http", serverName),
-        route.pattern,
-        socket,
-      );
+      const connection = client.connection("http", serverName);
+      this.#pass(client, route.device, connection, route.pattern, socket);
     } else {
-      this.#deps.door.refuse(client, "device_away", `${route.device.name} is not connected`);
+      door.refuse(client, "device_away", `${route.device.name} is not connected`);
       socket.destroy();
     }
   }
