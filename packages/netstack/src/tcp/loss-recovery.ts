@@ -1,5 +1,7 @@
 import type { SackBlock } from "../packet/index.ts";
-import { duplicateThreshold, SackScoreboard, type Range } from "./sack-scoreboard.ts";
+import { duplicateThreshold, Rack, type RackState } from "./rack.ts";
+import { SackScoreboard, tellsOfDuplicate } from "./sack-scoreboard.ts";
+import { SentSegments, type SentSegment } from "./sent-segments.ts";
 
 /** What an acknowledgement told the recovery. */
 export interface AckNews {
@@ -12,114 +14,164 @@ export interface AckNews {
   /** It moved nothing, carried nothing and changed no window (RFC 5681 §2). */
   readonly duplicate: boolean;
   readonly sack: readonly SackBlock[] | undefined;
+  /** The round-trip time its timestamp shows; undefined without one. */
+  readonly echoedMs: number | undefined;
+  /** Smoothed round-trip time, milliseconds. */
+  readonly smoothedMs: number;
+}
+
+/** What a {@link LossRecovery} needs to know of its connection. */
+export interface RecoveryTerms {
+  /** Our initial sequence number. */
+  readonly initial: number;
+  readonly segmentBytes: number;
+  readonly sackAllowed: boolean;
 }
 
 /**
- * Finds out what was lost and says what to send again: by SACK (RFC 6675), without it by duplicate acknowledgements as NewReno does
- * (RFC 6582), and after a time-out from the first byte on. Positions are never taken back: SND.NXT stays, gaps are filled.
+ * Finds out what was lost and says what to send again: with SACK by time (RFC 8985 §6), without it by duplicate acknowledgements as NewReno
+ * does (RFC 6582), and after a time-out from the first byte on. Positions are never taken back: SND.NXT stays, gaps are filled.
  */
 export class LossRecovery {
-  readonly #initial: number;
-  readonly #segmentBytes: number;
-  readonly #sackAllowed: boolean;
-  readonly #scoreboard: SackScoreboard;
+  readonly segments = new SentSegments();
+  readonly #terms: RecoveryTerms;
+  readonly #scoreboard = new SackScoreboard();
+  readonly #rack = new Rack();
   #mode: "none" | "fast" | "timeout" = "none";
   /** Recovery is over when this is acknowledged (RecoveryPoint). */
   #recoveryPoint = 0;
-  /** What was sent again ends here (HighRxt). */
-  #highRetransmitted = 0;
-  /** What is lost whatever the scoreboard says ends here. */
-  #lostFloor = 0;
   #duplicates = 0;
-  #rescued = false;
+  #isFirstDue = false;
+  #lookAtMs = Infinity;
 
-  constructor(initial: number, segmentBytes: number, sackAllowed: boolean) {
-    this.#initial = initial;
-    this.#segmentBytes = segmentBytes;
-    this.#sackAllowed = sackAllowed;
-    this.#scoreboard = new SackScoreboard(segmentBytes);
+  constructor(terms: RecoveryTerms) {
+    this.#terms = terms;
   }
 
   get mode(): "none" | "fast" | "timeout" {
     return this.#mode;
   }
 
-  /** Returns true when fast recovery begins: the congestion window is to be reduced, once (RFC 6675 §5). */
-  acknowledge(news: AckNews): boolean {
-    const { acknowledged } = news;
-    let sackedBytes = 0;
-    if (news.advancedBytes > 0) {
-      this.#scoreboard.advance(acknowledged);
-      this.#highRetransmitted = Math.max(this.#highRetransmitted, acknowledged);
-    }
-    if (this.#sackAllowed && news.sack !== undefined) {
-      sackedBytes = this.#scoreboard.update(news.sack, this.#initial, acknowledged, news.sentEnd);
-    }
-    if (news.advancedBytes > 0) this.#advance(news);
-    // With SACK a duplicate is what tells of bytes the peer did not hold before (RFC 6675 §2).
-    else if (this.#sackAllowed ? sackedBytes > 0 : news.duplicate) this.#duplicates += 1;
-    return this.#beginIfLost(news);
+  /** When {@link look} is to be called; Infinity for never. */
+  get lookAtMs(): number {
+    return this.#lookAtMs;
   }
 
-  /** The retransmission timer expired: all that was sent counts as lost (RFC 5681 §3.1, RFC 6675 §5.1). */
-  timedOut(acknowledged: number, sentEnd: number): void {
+  /** Nothing was sent again since recovery began: the first segment goes whatever the window says (RFC 6675 §5 step 4.3). */
+  get isFirstDue(): boolean {
+    return this.#isFirstDue;
+  }
+
+  /** How many bytes are estimated to be in the network (RFC 6675 §4). */
+  get pipeBytes(): number {
+    const { flyingBytes } = this.segments;
+    // Without SACK each duplicate says that one segment has left the network (RFC 5681 §3.2, RFC 3042).
+    return Math.max(0, flyingBytes - this.#duplicates * this.#terms.segmentBytes);
+  }
+
+  /** Whether a probe may look for a lost tail: otherwise there are better ways to know (RFC 8985 §7.2). */
+  get mayProbeTail(): boolean {
+    return this.#terms.sackAllowed && this.#mode === "none" && this.#scoreboard.isEmpty;
+  }
+
+  /** Returns true when fast recovery begins: the congestion window is to be reduced, once (RFC 6675 §5). */
+  acknowledge(news: AckNews, nowMs: number): boolean {
+    const { acknowledged, advancedBytes } = news;
+    if (advancedBytes > 0) {
+      this.#scoreboard.advance(acknowledged);
+      this.segments.acknowledge(acknowledged, (segment) =>
+        this.#rack.delivered(segment, nowMs, news.echoedMs),
+      );
+      this.#advance(news);
+    }
+    if (this.#terms.sackAllowed) {
+      if (news.sack !== undefined) this.#takeSack(news, news.sack, nowMs);
+      return this.look(news.sentEnd, news.smoothedMs, nowMs);
+    }
+    if (advancedBytes === 0 && news.duplicate) this.#duplicates += 1;
+    return this.#beginByDuplicates(news.sentEnd);
+  }
+
+  /** Looks for what must be lost by now (RFC 8985 §6.2 step 5). Returns as {@link acknowledge} does. */
+  look(sentEnd: number, smoothedMs: number, nowMs: number): boolean {
+    this.#lookAtMs = this.#rack.findLost(this.segments, this.#rackState(smoothedMs), nowMs);
+    return this.#mode === "none" && this.segments.nextLost !== undefined && this.#begin(sentEnd);
+  }
+
+  /** The retransmission timer expired (RFC 8985 §6.3). Without SACK all that was sent counts as lost (RFC 5681 §3.1). */
+  timedOut(sentEnd: number, smoothedMs: number, nowMs: number): void {
+    const state = this.#rackState(smoothedMs);
+    const isAgain = this.#mode === "timeout";
     // A second time in a row, the peer may have thrown away what it held (RFC 2018 §8).
-    if (this.#mode === "timeout") this.#scoreboard.clear();
+    if (isAgain) {
+      this.#scoreboard.clear();
+      this.segments.forgetHeld();
+    }
+    const { first, heldCount } = this.segments;
+    const all = isAgain || !this.#terms.sackAllowed;
+    this.segments.loseAll(
+      (segment) =>
+        all || segment === first || this.#rack.isOverdue(segment, heldCount, state, nowMs),
+    );
     this.#mode = "timeout";
     this.#recoveryPoint = sentEnd;
-    this.#highRetransmitted = acknowledged;
-    this.#lostFloor = sentEnd;
     this.#duplicates = 0;
-    this.#rescued = true;
+    this.#isFirstDue = true;
+    this.#lookAtMs = Infinity;
   }
 
-  /** How many bytes are estimated to be in the network (SetPipe of RFC 6675 §4). */
-  pipeBytes(acknowledged: number, sentEnd: number): number {
-    const edge = Math.min(this.#lostEnd(acknowledged), sentEnd);
-    const again = Math.max(this.#highRetransmitted, acknowledged);
-    let bytes = sentEnd - edge + (again - acknowledged);
-    if (!this.#scoreboard.isEmpty) {
-      bytes -= this.#scoreboard.heldBetween(edge, sentEnd);
-      bytes -= this.#scoreboard.heldBetween(acknowledged, again);
+  /** The next lost segment, of which at most `mostBytes` are to be sent again at once. */
+  nextLost(mostBytes: number): SentSegment | undefined {
+    const lost = this.segments.nextLost;
+    if (lost !== undefined && lost.end - lost.start > mostBytes) {
+      this.segments.split(lost, lost.start + mostBytes);
     }
-    // Without SACK each duplicate says that one segment has left the network (RFC 5681 §3.2, RFC 3042).
-    if (!this.#sackAllowed) bytes -= this.#duplicates * this.#segmentBytes;
-    return Math.max(0, bytes);
+    return lost;
   }
 
-  /** The next lost run to send again, at most a segment (rule 1 of NextSeg, RFC 6675 §4). */
-  nextLost(acknowledged: number, mostBytes: number): Range | undefined {
-    if (this.#mode === "none") return undefined;
-    const from = Math.max(this.#highRetransmitted, acknowledged);
-    return cut(this.#scoreboard.gapAfter(from, this.#lostEnd(acknowledged)), mostBytes);
+  /** The last segment under way, or its last `mostBytes`. */
+  lastSent(mostBytes: number): SentSegment | undefined {
+    const { last } = this.segments;
+    if (last === undefined || last.end - last.start <= mostBytes) return last;
+    this.segments.split(last, last.end - mostBytes);
+    return this.segments.last;
   }
 
-  /** What may be lost, when there is nothing else to send (rules 3 and 4 of NextSeg, RFC 6675 §4). */
-  nextSuspect(acknowledged: number, sentEnd: number, mostBytes: number): Range | undefined {
-    if (this.#mode !== "fast" || !this.#sackAllowed) return undefined;
-    const from = Math.max(this.#highRetransmitted, acknowledged);
-    const gap = this.#scoreboard.gapAfter(from, this.#scoreboard.highestEnd);
-    if (gap !== undefined) return cut(gap, mostBytes);
-    if (this.#rescued) return undefined;
-    this.#rescued = true;
-    const start = Math.max(this.#scoreboard.highestEnd, acknowledged, sentEnd - mostBytes);
-    return start < sentEnd ? { start, end: sentEnd } : undefined;
+  /** Whether an acknowledgement says that something came twice. */
+  isToldOfDuplicate(sack: readonly SackBlock[] | undefined, acknowledged: number): boolean {
+    const { initial, sackAllowed } = this.#terms;
+    return sackAllowed && sack !== undefined && tellsOfDuplicate(sack, initial, acknowledged);
   }
 
-  /** A run was sent again. */
-  retransmitted(range: Range): void {
-    const rescue = range.start >= this.#lostFloor && range.start >= this.#scoreboard.highestEnd;
-    if (rescue && this.#mode === "fast") return;
-    this.#highRetransmitted = Math.max(this.#highRetransmitted, range.end);
+  /** Nothing is looked for any more. */
+  stop(): void {
+    this.#lookAtMs = Infinity;
   }
 
-  /** Whether nothing was sent again since recovery began: the first segment goes whatever the window says. */
-  isFirstRetransmission(acknowledged: number): boolean {
-    return this.#mode !== "none" && this.#highRetransmitted <= acknowledged;
+  /** A segment was sent again. */
+  sentAgain(segment: SentSegment, nowMs: number): void {
+    this.segments.sendAgain(segment, nowMs);
+    this.#isFirstDue = false;
   }
 
-  #advance(news: AckNews): void {
-    const { acknowledged } = news;
+  #takeSack({ acknowledged, sentEnd }: AckNews, sack: readonly SackBlock[], nowMs: number): void {
+    const { initial } = this.#terms;
+    if (this.isToldOfDuplicate(sack, acknowledged)) {
+      this.#rack.receivedTwice(acknowledged, sentEnd);
+    }
+    const scoreboard = this.#scoreboard;
+    for (const { start, end } of scoreboard.update(sack, initial, acknowledged, sentEnd)) {
+      this.segments.hold(
+        start,
+        end,
+        (segment) =>
+          scoreboard.heldBetween(segment.start, segment.end) === segment.end - segment.start,
+        (segment) => this.#rack.delivered(segment, nowMs, undefined),
+      );
+    }
+  }
+
+  #advance({ acknowledged, advancedBytes }: AckNews): void {
     if (this.#mode === "none") {
       this.#duplicates = 0;
       return;
@@ -127,36 +179,35 @@ export class LossRecovery {
     if (acknowledged >= this.#recoveryPoint) {
       this.#mode = "none";
       this.#duplicates = 0;
-      this.#lostFloor = 0;
-      this.#highRetransmitted = 0;
+      this.#isFirstDue = false;
+      this.#rack.recovered();
       return;
     }
-    if (this.#mode !== "fast" || this.#sackAllowed) return;
+    if (this.#mode !== "fast" || this.#terms.sackAllowed) return;
     // A partial acknowledgement: what follows it is lost too (RFC 6582 §3.2 step 3).
-    this.#lostFloor = acknowledged + this.#segmentBytes;
-    this.#highRetransmitted = acknowledged;
-    const left = news.advancedBytes / this.#segmentBytes - 1;
+    const { first } = this.segments;
+    if (first !== undefined) this.segments.lose(first);
+    this.#isFirstDue = true;
+    const left = advancedBytes / this.#terms.segmentBytes - 1;
     this.#duplicates = Math.max(0, this.#duplicates - Math.max(0, left));
   }
 
-  #beginIfLost({ acknowledged, sentEnd }: AckNews): boolean {
-    if (this.#mode !== "none" || sentEnd <= acknowledged) return false;
-    const lost = this.#duplicates >= duplicateThreshold || this.#scoreboard.lostEdge > acknowledged;
-    if (!lost) return false;
+  #beginByDuplicates(sentEnd: number): boolean {
+    const { first } = this.segments;
+    if (this.#mode !== "none" || first === undefined) return false;
+    if (this.#duplicates < duplicateThreshold) return false;
+    this.segments.lose(first);
+    return this.#begin(sentEnd);
+  }
+
+  #begin(sentEnd: number): true {
     this.#mode = "fast";
     this.#recoveryPoint = sentEnd;
-    this.#highRetransmitted = acknowledged;
-    this.#lostFloor = Math.min(acknowledged + this.#segmentBytes, sentEnd);
-    this.#rescued = false;
+    this.#isFirstDue = true;
     return true;
   }
 
-  #lostEnd(acknowledged: number): number {
-    return Math.max(acknowledged, this.#lostFloor, this.#scoreboard.lostEdge);
+  #rackState(smoothedMs: number): RackState {
+    return { smoothedMs, isRecovering: this.#mode !== "none" };
   }
-}
-
-function cut(range: Range | undefined, mostBytes: number): Range | undefined {
-  if (range === undefined) return undefined;
-  return { start: range.start, end: Math.min(range.end, range.start + mostBytes) };
 }

@@ -18,6 +18,11 @@ export class RttEstimator {
     this.#baseMs = bounds.initialMs;
   }
 
+  /** Whether anything is known of the path yet. */
+  get hasSample(): boolean {
+    return this.#smoothedMs !== undefined;
+  }
+
   /** 0 before the first sample. */
   get smoothedMs(): number {
     return this.#smoothedMs ?? 0;

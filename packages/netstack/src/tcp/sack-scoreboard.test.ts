@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SackScoreboard } from "./sack-scoreboard.ts";
+import { SackScoreboard, tellsOfDuplicate } from "./sack-scoreboard.ts";
 import { wireSequence } from "./sequence.ts";
 
 const initial = 0xffff_ff00;
-const mss = 10;
 
 function block(start: number, end: number): { start: number; end: number } {
   return { start: wireSequence(initial, start), end: wireSequence(initial, end) };
@@ -15,13 +14,15 @@ describe("the scoreboard of SACK (RFC 6675)", () => {
     const range = fc.tuple(fc.nat(400), fc.integer({ min: 1, max: 60 }));
     fc.assert(
       fc.property(fc.array(range, { maxLength: 40 }), fc.nat(300), (ranges, acknowledged) => {
-        const scoreboard = new SackScoreboard(mss);
+        const scoreboard = new SackScoreboard();
         const held = new Set<number>();
         for (const [start, length] of ranges) {
           const before = held.size;
           for (let at = start + 1; at < start + 1 + length; at += 1) held.add(at);
           const blocks = [block(start + 1, start + 1 + length)];
-          expect(scoreboard.update(blocks, initial, 1, 1_000)).toBe(held.size - before);
+          const news = scoreboard.update(blocks, initial, 1, 1_000);
+          const newCount = news.reduce((sum, { start: from, end: to }) => sum + to - from, 0);
+          expect(newCount).toBe(held.size - before);
         }
         scoreboard.advance(acknowledged);
         for (let from = acknowledged; from < 500; from += 37) {
@@ -39,42 +40,51 @@ describe("the scoreboard of SACK (RFC 6675)", () => {
     );
   });
 
-  test("counts as lost what has three runs beyond it", () => {
-    const scoreboard = new SackScoreboard(mss);
-    scoreboard.update([block(20, 21), block(30, 31)], initial, 1, 100);
-    expect(scoreboard.lostEdge).toBe(0);
-    scoreboard.update([block(40, 41)], initial, 1, 100);
-    expect(scoreboard.lostEdge).toBe(20);
-  });
-
-  test("counts as lost what has more than two segments beyond it", () => {
-    const scoreboard = new SackScoreboard(mss);
-    scoreboard.update([block(20, 40)], initial, 1, 100);
-    expect(scoreboard.lostEdge).toBe(0);
-    scoreboard.update([block(40, 41)], initial, 1, 100);
-    expect(scoreboard.lostEdge).toBe(20);
+  test("tells what is new by rising position, whatever the order of the blocks", () => {
+    const scoreboard = new SackScoreboard();
+    const blocks = [block(60, 70), block(20, 30), block(40, 50)];
+    expect(scoreboard.update(blocks, initial, 1, 100).map(({ start }) => start)).toEqual([
+      20, 40, 60,
+    ]);
+    expect(scoreboard.update([block(15, 65)], initial, 1, 100)).toEqual([
+      { start: 15, end: 20 },
+      { start: 30, end: 40 },
+      { start: 50, end: 60 },
+    ]);
   });
 
   test("ignores blocks of what was never sent or is acknowledged, and empty ones", () => {
-    const scoreboard = new SackScoreboard(mss);
+    const scoreboard = new SackScoreboard();
     const blocks = [block(90, 101), block(5, 15), block(50, 50), block(60, 55)];
-    expect(scoreboard.update(blocks, initial, 10, 100)).toBe(0);
+    expect(scoreboard.update(blocks, initial, 10, 100)).toEqual([]);
     expect(scoreboard.isEmpty).toBe(true);
   });
 
   test("remembers no more than its bound of runs", () => {
-    const scoreboard = new SackScoreboard(mss);
+    const scoreboard = new SackScoreboard();
     let held = 0;
     for (let at = 2; at < 4_000; at += 2) {
-      held += scoreboard.update([block(at, at + 1)], initial, 1, 10_000);
+      held += scoreboard.update([block(at, at + 1)], initial, 1, 10_000).length;
     }
     expect(held).toBe(512);
   });
 
   test("forgets all when told to", () => {
-    const scoreboard = new SackScoreboard(mss);
+    const scoreboard = new SackScoreboard();
     scoreboard.update([block(20, 60)], initial, 1, 100);
     scoreboard.clear();
-    expect([scoreboard.isEmpty, scoreboard.lostEdge, scoreboard.highestEnd]).toEqual([true, 0, 0]);
+    expect(scoreboard.isEmpty).toBe(true);
+  });
+});
+
+describe("a report of something that came twice (RFC 2883 §4)", () => {
+  test.each([
+    ["is below what is acknowledged", [block(5, 10)], true],
+    ["lies in the second block", [block(40, 50), block(30, 60)], true],
+    ["is none beyond it", [block(40, 50), block(60, 70)], false],
+    ["is none when it is empty", [block(9, 9)], false],
+    ["is none without blocks", [], false],
+  ])("%s", (_what, blocks, tells) => {
+    expect(tellsOfDuplicate(blocks, initial, 20)).toBe(tells);
   });
 });

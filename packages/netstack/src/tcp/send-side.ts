@@ -4,8 +4,9 @@ import { PeerWindow } from "./peer-window.ts";
 import type { RttEstimator } from "./rtt-estimator.ts";
 import { RttSamples } from "./rtt-samples.ts";
 import type { SackBlock } from "../packet/index.ts";
-import type { Range } from "./sack-scoreboard.ts";
 import { SendBuffer } from "./send-buffer.ts";
+import type { SentSegment } from "./sent-segments.ts";
+import { TailLossProbe } from "./tail-loss-probe.ts";
 import type { TcpSettings } from "./tcp-settings.ts";
 
 /** Sends what the send side has decided on. */
@@ -58,6 +59,7 @@ export class SendSide {
   readonly #writer: SegmentWriter;
   #congestion: CubicWindow;
   #recovery: LossRecovery;
+  readonly #tailProbe = new TailLossProbe();
   #segmentBytes = 1;
   /** SND.UNA and SND.NXT. */
   #acknowledged = 0;
@@ -66,6 +68,7 @@ export class SendSide {
   #limitedByCongestion = false;
   #lastSentMs = 0;
   #timerAtMs = Infinity;
+  #tailAtMs = Infinity;
   #probes = 0;
   /** Since when the peer has acknowledged nothing though it should; Infinity while nothing is due. */
   #stalledSinceMs = Infinity;
@@ -77,7 +80,7 @@ export class SendSide {
     this.#samples = new RttSamples(rtt);
     this.#writer = writer;
     this.#congestion = new CubicWindow(1, 1);
-    this.#recovery = new LossRecovery(0, 1, false);
+    this.#recovery = new LossRecovery({ initial: 0, segmentBytes: 1, sackAllowed: false });
   }
 
   get acknowledged(): number {
@@ -112,9 +115,10 @@ export class SendSide {
     return this.#stalledSinceMs + this.#settings.userTimeoutMs;
   }
 
-  /** When the connection's owner has to look after the send side. */
+  /** When {@link wake} is to be called, or the connection to be given up. */
   get dueMs(): number {
-    return Math.min(this.#timerAtMs, this.givesUpAtMs);
+    const { lookAtMs } = this.#recovery;
+    return Math.min(this.#timerAtMs, this.#tailAtMs, lookAtMs, this.givesUpAtMs);
   }
 
   get figures(): SendFigures {
@@ -148,7 +152,7 @@ export class SendSide {
   begin(terms: SendTerms): void {
     this.#segmentBytes = terms.segmentBytes;
     this.#congestion = new CubicWindow(terms.segmentBytes, this.#settings.maxCongestionWindowBytes);
-    this.#recovery = new LossRecovery(terms.initial, terms.segmentBytes, terms.sackAllowed);
+    this.#recovery = new LossRecovery(terms);
     this.#acknowledged = 1;
     this.#next = 1;
     this.#timerAtMs = Infinity;
@@ -175,21 +179,28 @@ export class SendSide {
     if (isNews && formerWindowBytes === 0 && ack.windowBytes > 0) this.#windowOpened(nowMs);
     if (advancedBytes > 0) this.#advance(ack, nowMs);
     else if (this.#window.bytes === 0 && flightBytes > 0) this.#stalledSinceMs = nowMs;
+    // Of a closed window every answer to a probe looks the same, and tells of no loss.
+    const windowIsSame = this.#window.bytes === formerWindowBytes && formerWindowBytes > 0;
+    const duplicate = advancedBytes === 0 && !ack.carriesData && windowIsSame;
+    this.#heardOfTail(ack, duplicate, flightBytes);
     if (flightBytes === 0) {
       if (this.#stalledSinceMs !== Infinity) this.#stalledSinceMs = nowMs;
       return;
     }
     const wasRecovering = this.#recovery.mode;
-    // Of a closed window every answer to a probe looks the same, and tells of no loss.
-    const windowIsSame = this.#window.bytes === formerWindowBytes && formerWindowBytes > 0;
-    const began = this.#recovery.acknowledge({
-      acknowledged: this.#acknowledged,
-      sentEnd: this.#next,
-      advancedBytes,
-      duplicate: advancedBytes === 0 && !ack.carriesData && windowIsSame,
-      sack: ack.sack,
-    });
-    if (began) this.#congestion.lost(flightBytes);
+    const began = this.#recovery.acknowledge(
+      {
+        acknowledged: this.#acknowledged,
+        sentEnd: this.#next,
+        advancedBytes,
+        duplicate,
+        sack: ack.sack,
+        echoedMs: ack.timestampRttMs,
+        smoothedMs: this.rtt.smoothedMs,
+      },
+      nowMs,
+    );
+    if (began) this.#lose(flightBytes);
     else if (advancedBytes > 0 && wasRecovering !== "fast" && this.#limitedByCongestion) {
       this.#congestion.acknowledged(advancedBytes, nowMs, this.rtt.smoothedMs);
     }
@@ -205,20 +216,25 @@ export class SendSide {
       this.#congestion.restartAfterIdle();
     }
     this.#limitedByCongestion = false;
-    let pipeBytes = this.#recovery.pipeBytes(this.#acknowledged, this.#next);
+    let { pipeBytes } = this.#recovery;
     const mostPipeBytes = pipeBytes + turnBytes;
     while (pipeBytes < mostPipeBytes) {
       const roomBytes = this.#congestion.windowBytes - pipeBytes;
       const sentBytes =
-        this.#sendLost(roomBytes, mostBytes, nowMs) ??
-        (this.#sendNew(roomBytes, mostBytes, nowMs) ||
-          this.#sendSuspect(roomBytes, mostBytes, nowMs));
+        this.#sendLost(roomBytes, mostBytes, nowMs) ?? this.#sendNew(roomBytes, mostBytes, nowMs);
       if (sentBytes === 0) break;
       pipeBytes += sentBytes;
       this.#lastSentMs = nowMs;
     }
     this.#arm(nowMs);
     return pipeBytes < mostPipeBytes;
+  }
+
+  /** Something is due (see {@link dueMs}). */
+  wake(nowMs: number, optionBytes: number): void {
+    if (nowMs >= this.#timerAtMs) this.expire(nowMs, optionBytes);
+    else if (nowMs >= this.#recovery.lookAtMs) this.#look(nowMs, optionBytes);
+    else if (nowMs >= this.#tailAtMs) this.#probeTail(nowMs, optionBytes);
   }
 
   /** The timer has expired: something is lost, or the window has been closed for long. */
@@ -232,6 +248,8 @@ export class SendSide {
   /** Nothing will be sent any more. */
   stop(): void {
     this.#timerAtMs = Infinity;
+    this.#tailAtMs = Infinity;
+    this.#recovery.stop();
     this.#stalledSinceMs = Infinity;
     this.buffer.releaseTo(this.buffer.end);
   }
@@ -241,6 +259,7 @@ export class SendSide {
     this.#acknowledged = ack.position;
     // Whoever takes bytes is asked again as soon as at first.
     this.#probes = 0;
+    this.#tailAtMs = Infinity;
     this.buffer.releaseTo(ack.position);
     const flightBytes = this.#next - ack.position;
     // RFC 6298 §5.2 and §5.3.
@@ -253,29 +272,40 @@ export class SendSide {
     else this.#timerAtMs = Infinity;
   }
 
+  /** Fast recovery begins, or the probe of a tail has replaced what was lost. */
+  #lose(flightBytes: number): void {
+    this.#congestion.lost(flightBytes);
+    this.#tailProbe.forget();
+  }
+
+  #heardOfTail({ position, sack }: Acknowledgement, duplicate: boolean, flightBytes: number): void {
+    if (!this.#tailProbe.isUnderWay) return;
+    const twice = this.#recovery.isToldOfDuplicate(sack, this.#acknowledged);
+    if (this.#tailProbe.acknowledged(position, duplicate, twice)) this.#lose(flightBytes);
+  }
+
+  /** So much time has passed that something may count as lost (RFC 8985 §6.2 step 5). */
+  #look(nowMs: number, optionBytes: number): void {
+    const flightBytes = this.#next - this.#acknowledged;
+    if (this.#recovery.look(this.#next, this.rtt.smoothedMs, nowMs)) this.#lose(flightBytes);
+    this.flush(nowMs, optionBytes);
+  }
+
   /** Undefined: nothing is lost. 0: something is, but there is no room to send it again. */
   #sendLost(roomBytes: number, mostBytes: number, nowMs: number): number | undefined {
-    const lost = this.#recovery.nextLost(this.#acknowledged, mostBytes);
+    const lost = this.#recovery.nextLost(mostBytes);
     if (lost === undefined) return undefined;
-    const bytes = lost.end - lost.start;
-    // RFC 6675 §5 step 4.3: the first goes at once.
-    if (bytes > roomBytes && !this.#recovery.isFirstRetransmission(this.#acknowledged)) {
+    if (lost.end - lost.start > roomBytes && !this.#recovery.isFirstDue) {
       this.#limitedByCongestion = true;
       return 0;
     }
     return this.#sendAgain(lost, nowMs);
   }
 
-  #sendSuspect(roomBytes: number, mostBytes: number, nowMs: number): number {
-    if (roomBytes < mostBytes) return 0;
-    const suspect = this.#recovery.nextSuspect(this.#acknowledged, this.#next, mostBytes);
-    return suspect === undefined ? 0 : this.#sendAgain(suspect, nowMs);
-  }
-
-  #sendAgain(range: Range, nowMs: number): number {
-    this.#recovery.retransmitted(range);
-    this.#writeAgain(range.start, range.end, nowMs);
-    return range.end - range.start;
+  #sendAgain(segment: SentSegment, nowMs: number): number {
+    this.#recovery.sentAgain(segment, nowMs);
+    this.#writeAgain(segment.start, segment.end, nowMs);
+    return segment.end - segment.start;
   }
 
   #writeAgain(start: number, end: number, nowMs: number): void {
@@ -308,6 +338,8 @@ export class SendSide {
     // A probe's timer, if one runs, has no meaning any more.
     if (start === this.#acknowledged) this.#timerAtMs = Infinity;
     this.#next = end;
+    this.#tailAtMs = Infinity;
+    this.#recovery.segments.add(start, end, nowMs);
     this.#samples.sent(end, nowMs);
     if (this.#stalledSinceMs === Infinity) this.#stalledSinceMs = nowMs;
     this.#write(start, end);
@@ -324,6 +356,7 @@ export class SendSide {
     if (this.#next > this.#acknowledged) {
       // RFC 6298 §5.1.
       if (this.#timerAtMs === Infinity) this.#timerAtMs = nowMs + this.rtt.rtoMs;
+      this.#armTail(nowMs);
       return;
     }
     // Bytes wait for the window to open, and the news of that may be lost (RFC 9293 §3.8.6.1).
@@ -334,13 +367,39 @@ export class SendSide {
     }
   }
 
+  /** RFC 8985 §7.2. */
+  #armTail(nowMs: number): void {
+    if (!this.#mayProbeTail) this.#tailAtMs = Infinity;
+    else if (this.#tailAtMs === Infinity) {
+      const delayMs = this.#tailProbe.delayMs(this.rtt.smoothedMs, this.#recovery.segments.count);
+      this.#tailAtMs = nowMs + delayMs;
+    }
+  }
+
+  get #mayProbeTail(): boolean {
+    if (this.#tailProbe.isUnderWay || !this.rtt.hasSample || this.#window.bytes === 0) return false;
+    return this.#recovery.mayProbeTail;
+  }
+
+  /** Sends something new, or the last once more, whose acknowledgement tells what became of what was sent before it (RFC 8985 §7.3). */
+  #probeTail(nowMs: number, optionBytes: number): void {
+    this.#tailAtMs = Infinity;
+    const mostBytes = this.#segmentBytes - optionBytes;
+    const isNew = this.#sendNew(Infinity, mostBytes, nowMs) > 0;
+    const last = isNew ? undefined : this.#recovery.lastSent(mostBytes);
+    if (last !== undefined) this.#sendAgain(last, nowMs);
+    this.#tailProbe.sent(this.#next, !isNew);
+    this.#timerAtMs = nowMs + this.rtt.rtoMs;
+  }
+
   #retransmit(nowMs: number, optionBytes: number): void {
     const again = this.#recovery.mode === "timeout";
     const flightBytes = this.#next - this.#acknowledged;
     // The threshold follows the first loss, not its repetitions (RFC 5681 §3.1).
     if (!again) this.#congestion.timedOut(flightBytes);
     this.rtt.backOff();
-    this.#recovery.timedOut(this.#acknowledged, this.#next);
+    this.#tailProbe.forget();
+    this.#recovery.timedOut(this.#next, this.rtt.smoothedMs, nowMs);
     this.flush(nowMs, optionBytes);
   }
 

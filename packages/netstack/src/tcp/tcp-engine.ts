@@ -202,7 +202,7 @@ export class TcpEngine implements HostedConnection {
     }
     if (nowMs >= this.#stateDeadlineMs) this.#meetDeadline();
     else if (nowMs >= this.#syn.repeatAtMs) this.#sendSyn(nowMs, true);
-    if (nowMs >= this.#send.timerAtMs) this.#send.expire(nowMs, this.#output.gapOptionBytes);
+    this.#send.wake(nowMs, this.#output.gapOptionBytes);
     if (nowMs >= this.#keepAlive.dueMs) this.#probeLife(nowMs);
     this.#host.reschedule(this);
   }
