@@ -6,14 +6,21 @@ import type { ConnectionIds } from "./dialect-ids.ts";
 import { TelebitIds } from "./dialect-telebit-ids.ts";
 import type { TunnelDialect, TunnelSettings } from "./tunnel-api.ts";
 
-/** Where the two kinds of tunnel differ. */
-export interface DialectRules {
-  /** Both ends are ours: the tunnel answers pings and says why it closes. */
-  readonly ours: boolean;
+/** What an `end` means. */
+export interface EndRules {
   /** After the peer's `end` we may go on sending. */
   readonly repliesAfterEnd: boolean;
   /** There is half-close; without, a half-ended connection must make progress. */
   readonly halfClose: boolean;
+}
+
+/** An `end` is for both directions: who said it takes nothing more, and who hears it has what came before. */
+export const endsBoth: EndRules = { repliesAfterEnd: false, halfClose: false };
+
+/** Where the two kinds of tunnel differ. */
+export interface DialectRules extends EndRules {
+  /** Both ends are ours: the tunnel answers pings and says why it closes. */
+  readonly ours: boolean;
   readonly ids: ConnectionIds;
   /** The credit of a new connection; `sendWindowBytes` is what the peer allows. */
   credit(sendWindowBytes: number): Credit;
@@ -35,8 +42,7 @@ export function dialectRules(dialect: TunnelDialect, settings: TunnelSettings): 
       return {
         ours: false,
         // The device has forgotten the connection, and would take more bytes for a new one.
-        repliesAfterEnd: false,
-        halfClose: false,
+        ...endsBoth,
         ids: new TelebitIds("relay"),
         credit: () => new PauseCredit(settings),
       };

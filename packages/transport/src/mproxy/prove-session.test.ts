@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { generateIdentity } from "@culvert/identity";
-import { systemClock, type CloseReason } from "@culvert/runtime";
+import { systemClock, type ByteStream, type CloseReason } from "@culvert/runtime";
 import {
   memoryCarrierPair,
   readPayload,
+  streamOutcome,
   VirtualClock,
   waitUntil,
   within,
@@ -16,12 +18,13 @@ import {
   parseControlMessage,
   type ControlMessage,
 } from "@culvert/wire";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Session } from "../session.ts";
 import {
   DiallerProof,
   ListenerProof,
   type DiallerProofOptions,
+  type ListenerProofOptions,
   type ProofExchange,
 } from "./identity-proof-exchange.ts";
 import type { ChannelBinding } from "./identity-proof.ts";
@@ -32,7 +35,7 @@ import { testSettings } from "./wss-pair.test-data.ts";
 const relay = generateIdentity();
 const box = generateIdentity();
 const binding: ChannelBinding = { kind: "exporter", exporter: new Uint8Array(32).fill(3) };
-const terms = { windowBytes: 300_000, maxStreams: 50, capabilities: [] };
+const terms = { windowBytes: 300_000, maxStreams: 50, capabilities: ["half-close"] };
 
 function dialler(options: Partial<DiallerProofOptions> = {}): ProofExchange {
   const nonce = new Uint8Array(32).fill(1);
@@ -46,8 +49,9 @@ function dialler(options: Partial<DiallerProofOptions> = {}): ProofExchange {
   });
 }
 
-function listener(): ProofExchange {
-  return new ListenerProof({ identity: relay, binding, nonce: new Uint8Array(32).fill(2), terms });
+function listener(options: Partial<ListenerProofOptions> = {}): ProofExchange {
+  const nonce = new Uint8Array(32).fill(2);
+  return new ListenerProof({ identity: relay, binding, nonce, terms, ...options });
 }
 
 function prove(
@@ -135,6 +139,56 @@ test("streams that come right behind the dialler's proof are taken", async () =>
   if (taken.done === true) throw new Error("no stream");
   expect((await within(readPayload(taken.value), { what: "the bytes" })).bytes).toBe(7);
   client.close({ by: "us", code: "done", text: "" });
+});
+
+describe("an end in one direction", () => {
+  const all = Buffer.alloc(200_000, "a request");
+
+  /** A stream and what the listener took; the listener's hello says these capabilities. */
+  async function opened(capabilities: readonly string[]): Promise<{
+    readonly client: Session;
+    readonly near: ByteStream;
+    readonly far: ByteStream;
+  }> {
+    const [left, right] = memoryCarrierPair();
+    const exchange = listener({ terms: { ...terms, capabilities } });
+    const [client, server] = await Promise.all([
+      prove(left, "dialler"),
+      prove(right, "listener", { exchange }),
+    ]);
+    const near = await client.openStream();
+    near.write(all.subarray(0, 10));
+    const taken = await server.streams[Symbol.asyncIterator]().next();
+    if (taken.done === true) throw new Error("no stream");
+    return { client, near, far: taken.value };
+  }
+
+  test("leaves the other one open where both ends say so in their hello", async () => {
+    const { client, near, far } = await opened(["newer", "half-close"]);
+    far.end();
+    near.resume();
+    await once(near, "end");
+    near.end(all.subarray(10));
+    expect((await within(readPayload(far), { what: "the rest" })).bytes).toBe(all.length);
+    client.close({ by: "us", code: "done", text: "" });
+  });
+
+  test.each([[[]], [["newer"]]])(
+    "ends both, once what came is read, where the peer's capabilities are %j",
+    async (capabilities) => {
+      const { client, near, far } = await opened(capabilities);
+      far.end(all);
+      const heard = streamOutcome(far);
+      // What comes before the end is read to the last byte; what is written after it has nobody to go to.
+      expect((await within(readPayload(near), { what: "what came" })).bytes).toBe(all.length);
+      near.write(all);
+      expect(await within(heard, { what: "our end" })).toMatchObject({ ended: true });
+      near.end();
+      await waitUntil(() => client.stats().openStreams === 0, { what: "the end of both" });
+      expect(client.stats().sentBytes).toBeLessThan(all.length);
+      client.close({ by: "us", code: "done", text: "" });
+    },
+  );
 });
 
 test("a peer that says nothing is given up at the deadline, by both roles", async () => {

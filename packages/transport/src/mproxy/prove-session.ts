@@ -33,7 +33,9 @@ export function proveSession(options: ProveSessionOptions): Promise<Session> {
   return proveTunnel(options, (tunnel, { id, terms }) => {
     // Whatever else it has to say, it says on streams.
     tunnel.control.on(() => undefined);
-    const agreement = { sendWindowBytes: terms.windowBytes, maxStreams: terms.maxStreams };
+    const { windowBytes: sendWindowBytes, maxStreams: allowed, capabilities } = terms;
+    const halfClose = capabilities.includes("half-close");
+    const agreement = { sendWindowBytes, maxStreams: allowed, halfClose };
     return new MproxySession({ tunnel, peer: id, agreement, maxStreams });
   });
 }

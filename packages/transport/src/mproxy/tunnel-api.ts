@@ -48,7 +48,7 @@ export interface TunnelSettings {
   readonly keepAlive: Millis;
   /** A tunnel is dead after this much silence. */
   readonly idleTimeout: Millis;
-  /** After the peer's `end`, an end that knows no half-close is destroyed with this much time without progress (Telebit). */
+  /** After the peer's `end`, an end that knows no half-close is destroyed with this much time without progress. */
   readonly endLinger: Millis;
 }
 
@@ -58,6 +58,8 @@ export interface TunnelAgreement {
   readonly sendWindowBytes?: number | undefined;
   /** Connections the peer lets us have open at a time. */
   readonly maxStreams?: number | undefined;
+  /** Whether the peer said that its `end` ends one direction alone (Culvert's dialects); where it did not, an `end` is for both. */
+  readonly halfClose?: boolean | undefined;
 }
 
 /** The control messages of a tunnel, for whoever proves identities or grants names over it. */

@@ -8,7 +8,7 @@ import {
   type MproxyFrame,
 } from "@culvert/wire";
 import type { FlowWord } from "./credit.ts";
-import type { DialectRules } from "./dialect.ts";
+import { endsBoth, type DialectRules, type EndRules } from "./dialect.ts";
 import type {
   ConnectionHandler,
   ConnectionMeta,
@@ -46,6 +46,7 @@ export class TunnelStreams implements FrameSink {
   readonly #flushWaits: (() => void)[] = [];
   readonly #owner: StreamOwner;
   #onConnection: ConnectionHandler | undefined;
+  #ends: EndRules;
   #sendWindowBytes: number;
   #maxOurs: number;
   #receivedBytes = 0;
@@ -53,6 +54,7 @@ export class TunnelStreams implements FrameSink {
 
   constructor(deps: TunnelStreamsDeps) {
     this.#deps = deps;
+    this.#ends = deps.rules;
     this.#sendWindowBytes = deps.settings.windowBytes;
     this.#maxOurs = deps.settings.maxStreams;
     this.#owner = {
@@ -79,6 +81,7 @@ export class TunnelStreams implements FrameSink {
 
   allow(onConnection: ConnectionHandler, agreement: TunnelAgreement): void {
     this.#onConnection = onConnection;
+    if (agreement.halfClose === false) this.#ends = endsBoth;
     this.#sendWindowBytes = agreement.sendWindowBytes ?? this.#sendWindowBytes;
     this.#maxOurs = agreement.maxStreams ?? this.#maxOurs;
   }
@@ -128,7 +131,7 @@ export class TunnelStreams implements FrameSink {
   error(id: ConnectionId, error: ConnectionError): void {
     const stream = this.#find("error", id);
     // Where an end was for both directions, what had come before it is still read.
-    if (stream?.peerEnded === true && !this.#deps.rules.repliesAfterEnd) return;
+    if (stream?.peerEnded === true && !this.#ends.repliesAfterEnd) return;
     stream?.receiveReset(resetError(id, error));
   }
 
@@ -218,7 +221,7 @@ export class TunnelStreams implements FrameSink {
     const stream = new TunnelStream(this.#owner, meta, {
       credit: rules.credit(this.#sendWindowBytes),
       announced,
-      repliesAfterEnd: rules.repliesAfterEnd,
+      repliesAfterEnd: this.#ends.repliesAfterEnd,
     });
     this.#open.set(connectionKey(meta.id), stream);
     stream.once("finish", () => {
@@ -229,7 +232,7 @@ export class TunnelStreams implements FrameSink {
   }
 
   #watchHalfClosed(stream: TunnelStream): void {
-    if (!this.#deps.rules.halfClose) this.#deps.linger.watch(stream);
+    if (!this.#ends.halfClose) this.#deps.linger.watch(stream);
   }
 
   #release(stream: TunnelStream, reset: ConnectionError | undefined): void {
