@@ -8,13 +8,15 @@ import {
 import { connect, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect, it, onTestFinished } from "vitest";
-import type { WebLimits } from "@culvert/relay/web";
-import { millis } from "@culvert/runtime";
+import type { PublicDevice, WebLimits } from "@culvert/relay/web";
+import { millis, TransportError } from "@culvert/runtime";
+import { duplexPair } from "@culvert/testkit";
 import {
   listenForTest,
   LocalDevice,
   makeCertificate,
   useEntrance,
+  useSite,
   type EntranceUnderTest,
 } from "./support/public-entrance.ts";
 import { waitUntil } from "./support/wait.ts";
@@ -45,6 +47,51 @@ it("a WebSocket that a device neither opens nor refuses ends with the time-out o
   });
   const socket = dial(http, upgrade);
   await waitUntil("the end at both ends", () => socket.closed && gone);
+});
+
+it("a stream that was cut before it could be used is the device's fault, and is asked for anew where that does no harm", async () => {
+  const { http, https, add } = await useNamed(1);
+  let opened = 0;
+  let cut = true;
+  const site = await useSite(() => "here");
+  const living = new LocalDevice("lan-box", site.port);
+  const device: PublicDevice = {
+    name: "lan-box",
+    connected: true,
+    async open(connection) {
+      opened += 1;
+      if (!cut) return living.open(connection);
+      const [stream] = duplexPair();
+      stream.destroy(new TransportError("stream_reset", "the service has reset"));
+      await waitUntil("the end of the stream", () => stream.closed);
+      return stream;
+    },
+  };
+  add("cut.example.com", device);
+  const at = (text: string): string => text.replace(name, "cut.example.com");
+  const post = at(
+    `POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx`,
+  );
+  for (const [request, attempts] of [
+    [at(get), 5],
+    [at(upgrade), 5],
+    [post, 1],
+  ] as const) {
+    opened = 0;
+    expect(await ask(http, request)).toMatch(/^HTTP\/1.1 502 /);
+    expect(opened, request).toBe(attempts);
+  }
+  const asked = ask(http, at(get));
+  opened = 0;
+  await waitUntil("the first attempt", () => opened === 1);
+  cut = false;
+  expect(await asked).toMatch(/^HTTP\/1.1 200 [^]*here/);
+  cut = true;
+  add("raw.example.com", device, { tls: "pass" });
+  const raw = connectTls({ port: https, host: "127.0.0.1", servername: "raw.example.com" });
+  onTestFinished(() => void raw.destroy());
+  raw.on("error", () => undefined);
+  await waitUntil("the reset", () => raw.closed);
 });
 
 it("an upload that its client cuts off does not look whole to the device", async () => {

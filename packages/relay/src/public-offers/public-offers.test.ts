@@ -179,6 +179,24 @@ describe("what a server exposes", () => {
     (await again).destroy();
   });
 
+  it("whose service resets at once was open and has been cut, even where the reset overtakes the answer", async () => {
+    const world = await entrance({ connectionsPerServer: 1 });
+    const { session } = await attachServer(world, "lanBox", { exposes: [name("app.example.com")] });
+    const { device } = world.names.next("app.example.com")!;
+    for (let round = 0; round < 3; round += 1) {
+      const opening = device.open(connection, { signal });
+      const { stream: service } = await takeOffer(session);
+      service.destroy(new Error("the service has reset"));
+      const stream = await opening;
+      stream.on("error", () => undefined);
+      await within(
+        until(() => stream.closed),
+        { what: "the end" },
+      );
+      expect(stream.errored).toMatchObject({ code: "stream_reset" });
+    }
+  });
+
   it("ends with its session, and a newer session of the server takes its place", async () => {
     const world = await entrance();
     const exposes = [name("app.example.com"), { name: "", port: 2222 }];

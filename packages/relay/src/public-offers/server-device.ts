@@ -3,13 +3,12 @@ import {
   LimitError,
   millis,
   TransportError,
-  WireError,
   withDeadline,
   type ByteStream,
   type Clock,
   type Random,
 } from "@culvert/runtime";
-import { readTip, writeTip } from "@culvert/transport";
+import { readAnswer, writeTip } from "@culvert/transport";
 import { canonicalIpv6, Status, statusName, type PublicOffer } from "@culvert/wire";
 import type { ConnectionTable } from "../connection-table.ts";
 import type { AttachedPeer } from "../directory.ts";
@@ -97,13 +96,10 @@ export class ServerDevice implements PublicDevice {
         public: publicOffer(connection),
       });
       const deadline = millis(Math.max(1, endsAt - clock.now()));
-      const tip = await readTip(stream, { clock, deadline, signal });
-      if (tip.kind !== "answer") {
-        throw new WireError("unexpected_message", `expected answer, got ${tip.kind}`);
-      }
-      if (tip.status === Status.ok) return stream;
-      throw new TransportError("refused", `${this.name}: ${tip.text || statusName(tip.status)}`, {
-        data: { status: tip.status },
+      const { status, text } = await readAnswer(stream, { clock, deadline, signal });
+      if (status === Status.ok) return stream;
+      throw new TransportError("refused", `${this.name}: ${text || statusName(status)}`, {
+        data: { status },
       });
     } catch (error) {
       stream.destroy();

@@ -1,6 +1,6 @@
 import { Agent, type ClientRequest } from "node:http";
 import type { Duplex } from "node:stream";
-import type { ByteStream } from "@culvert/runtime";
+import { TransportError, type ByteStream } from "@culvert/runtime";
 import { asError } from "./as-error.ts";
 import type { GatePass, StreamGate, Turn } from "./stream-gate.ts";
 
@@ -37,16 +37,20 @@ export class DeviceAgent extends Agent {
     _options: unknown,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
+    // Node's types ask for a stream even where there is an error.
+    const fail = callback as (error: Error) => void;
     this.#open().then(
       (stream) => {
+        // Node waits for ever for a stream that has closed before.
+        if (stream.destroyed) {
+          fail(cutBefore(stream));
+          return;
+        }
         // Node ends its side of a socket by itself; of another stream nobody would.
         stream.once("end", () => stream.end());
         callback?.(null, stream);
       },
-      (error: unknown) => {
-        // Node's types ask for a stream even where there is an error.
-        (callback as ((error: Error) => void) | undefined)?.(asError(error));
-      },
+      (error: unknown) => fail(asError(error)),
     );
   }
 
@@ -66,6 +70,11 @@ export class DeviceAgent extends Agent {
       for (const stream of [...(streams ?? [])]) stream.destroy();
     }
   }
+}
+
+/** What a request meets on a stream that was open and cut before it came there. */
+export function cutBefore(stream: ByteStream): Error {
+  return stream.errored ?? new TransportError("stream_reset", "the device closed the stream");
 }
 
 function noop(): void {

@@ -180,7 +180,7 @@ export function finalStatus({ statusCode = 0 }: IncomingMessage): number | undef
 /** Whether a stream that was there has been reset, perhaps before the request was on it. */
 function isReset(error: Error): boolean {
   const code = error instanceof TransportError ? error.code : systemCode(error);
-  return code === "stream_reset" || code === "ECONNRESET" || code === "EPIPE";
+  return ["stream_reset", "stream_stopped", "ECONNRESET", "EPIPE"].includes(code ?? "");
 }
 
 /** What a request fails by whose client has gone: nobody's fault, and nobody's to be told. */

@@ -7,6 +7,7 @@ import {
 import type { Duplex } from "node:stream";
 import { splice, TransportError, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
 import { asError } from "./as-error.ts";
+import { cutBefore } from "./device-agent.ts";
 import type { Exchange } from "./exchange.ts";
 import { responseFields, type HeaderFields } from "./forwarded-headers.ts";
 import {
@@ -144,7 +145,9 @@ function ask(
     });
     if (over.aborted) onLeft();
     else over.addEventListener("abort", onLeft, { once: true });
-    request.end();
+    // Node waits for ever for a stream that has closed before.
+    if (stream.destroyed) request.destroy(cutBefore(stream));
+    else request.end();
   });
 }
 

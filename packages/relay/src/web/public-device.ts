@@ -33,7 +33,7 @@ export interface PublicDevice {
   readonly connected: boolean;
   /**
    * Opens a stream for a connection; the caller owns it. What is written to it reaches the local service, and a failure of
-   * either side is a reset of the other.
+   * either side is a reset of the other. A service that reset at once is no failure here: its stream is destroyed already.
    * @throws TransportError or LimitError where the device is away, refuses, or has no room; `aborted` when the signal fires.
    */
   open(
