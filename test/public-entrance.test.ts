@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { createSecureServer } from "node:http2";
 import { connect as connectTcp, createServer as createTcpServer } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { run, type RunResult } from "./support/child.ts";
@@ -147,8 +148,11 @@ describe.skipIf(missing("curl", "openssl"))("a public name, by real clients", ()
     server.on("secureConnection", (socket) => {
       socket.on("error", () => undefined);
       let received = "";
-      socket.on("data", (chunk: Buffer) => (received += chunk.toString()));
-      socket.on("end", () => socket.end(`heard ${received}`));
+      socket.on("data", (chunk: Buffer) => {
+        received += chunk.toString();
+        if (received.endsWith("bye\n")) socket.end(`heard ${received}`);
+      });
+      socket.on("end", () => socket.end(`heard ${received}, and the end`));
     });
     const { https, add } = await useEntrance();
     add("box.example.com", new LocalDevice("lan-box", await listenForTest(server)), {
@@ -157,12 +161,24 @@ describe.skipIf(missing("curl", "openssl"))("a public name, by real clients", ()
     const talk = await run(
       "openssl",
       [
-        ...["s_client", "-quiet", "-connect", `127.0.0.1:${https}`],
-        ...["-servername", "box.example.com", "-CAfile", certFile, "-no_ign_eof"],
+        ...["s_client", "-quiet", "-connect", `127.0.0.1:${https}`, "-verify_return_error"],
+        ...["-servername", "box.example.com", "-CAfile", certFile],
       ],
-      { input: "hello" },
+      { input: "hello and bye\n" },
     );
-    expect(talk.stdout + talk.stderr).toContain("verify return:1");
+    expect(talk.stdout, talk.stderr).toBe("heard hello and bye\n");
+    expect(talk.code).toBe(0);
+
+    const socket = connectTls({
+      ...{ host: "127.0.0.1", port: https, servername: "box.example.com" },
+      ...{ ca: pem.certificatePem, allowHalfOpen: true },
+    });
+    onTestFinished(() => void socket.destroy());
+    let heard = "";
+    socket.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+    socket.end("hello");
+    await within(5_000, "the answer to an end", once(socket, "end"));
+    expect(heard).toBe("heard hello, and the end");
   });
 
   it("a port leads to its device alone, who may speak first", async () => {
