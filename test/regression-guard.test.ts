@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { Child } from "./support/child.ts";
 import { useEcho } from "./support/connections.ts";
-import { culvertPath } from "./support/culvert.ts";
+import { bundleAnew, culvertPath, unbundledPath } from "./support/culvert.ts";
 import type { Role } from "./support/daemon.ts";
 import { connectTcp, echoOnce, ending, readExactly, TestServer } from "./support/tcp.ts";
 import { roles, useRunningTrial, type Trial } from "./support/trial.ts";
@@ -82,13 +82,14 @@ it("an idle connection holds little of the heap", async () => {
 });
 
 it("a command loads no more code than it needs", async () => {
-  const version = await scriptsOf(["--version"]);
+  const version = await scriptsOf(unbundledPath, ["--version"]);
   console.log(`culvert --version loads ${version.length} files`);
   expect(version.length).toBeLessThan(40);
   expect(version.filter((file) => file.includes("/packages/quic/"))).toEqual([]);
   const trial = await useRunningTrial();
   await trial.daemon("client").stop();
-  const client = await scriptsOf(["client", "--config", trial.configFile("client")], "SIGTERM");
+  const args = ["client", "--config", trial.configFile("client")];
+  const client = await scriptsOf(unbundledPath, args, "SIGTERM");
   expect(client.some((file) => file.includes("/packages/client-proxy/"))).toBe(true);
   for (const other of ["relay", "end-server-proxy"]) {
     expect(client.filter((file) => file.includes(`/packages/${other}/`))).toEqual([]);
@@ -100,7 +101,8 @@ it("a daemon loads no code of what its configuration does without", async () => 
   for (const role of ["client", "server", "relay"] as const) {
     // The relay last: the others are ready once they are attached to it.
     await trial.daemon(role).stop();
-    const files = await scriptsOf([role, "--config", trial.configFile(role)], "SIGTERM");
+    const args = [role, "--config", trial.configFile(role)];
+    const files = await scriptsOf(unbundledPath, args, "SIGTERM");
     console.log(`culvert ${role} loads ${files.length} files`);
     expect(files.length, `files of code at the ${role}`).toBeLessThan(mostFiles[role]);
     for (const part of ["node_modules/jose", "relay/dist/telebit", "acme-client"]) {
@@ -109,6 +111,28 @@ it("a daemon loads no code of what its configuration does without", async () => 
     }
   }
 });
+
+it("a bundled command loads few files", async () => {
+  await bundleAnew();
+  const trial = await useRunningTrial();
+  const count = async (args: readonly string[], signal?: NodeJS.Signals): Promise<number> => {
+    const files = await scriptsOf(culvertPath, args, signal);
+    console.log(`culvert ${args[0]} loads ${files.length} files, bundled`);
+    expect(files.filter((file) => file.includes("/dist/bundle/"))).not.toEqual([]);
+    // Beside the bundle only what starts it, and what brings an addon along.
+    const others = files.filter((file) => !besideBundle.test(file));
+    expect(others, `files beside the bundle of culvert ${args[0]}`).toEqual([]);
+    return files.length;
+  };
+  expect(await count(["--version"])).toBeLessThan(12);
+  for (const role of ["client", "server", "relay"] as const) {
+    await trial.daemon(role).stop();
+    const files = await count([role, "--config", trial.configFile(role)], "SIGTERM");
+    expect(files, `files of code at the ${role}`).toBeLessThan(50);
+  }
+});
+
+const besideBundle = /\/(dist\/bundle|cli\/bin|@matrixai|bufferutil|node-gyp-build)\//;
 
 /** Of the trial's daemons, which load about 880, 870 and 850; jose would be 46 more. */
 const mostFiles: Readonly<Record<Role, number>> = { relay: 900, server: 890, client: 870 };
@@ -186,15 +210,16 @@ async function upload(trial: Trial, sink: { bytes: number }, mebibytes: number):
   expect(sink.bytes).toBe(total);
 }
 
-/** The files of code that a run of `culvert` loads, told by V8's coverage; one that does not end by itself gets the signal once ready. */
+/** The files of code that a run of the program loads, told by V8's coverage; one that does not end by itself gets the signal once ready. */
 async function scriptsOf(
+  program: string,
   args: readonly string[],
   signal?: NodeJS.Signals,
 ): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "culvert-scripts-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const env = { NODE_V8_COVERAGE: folder };
-  const child = new Child(process.execPath, [culvertPath, ...args], { env });
+  const child = new Child(process.execPath, [program, ...args], { env });
   child.stderr.resume();
   let said = "";
   child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { main } from "../dist/main.js";
+import { builtMain } from "./built-main.js";
 
 process.title = "culvert";
+const { main } = await import(builtMain());
 await main(process.argv);

@@ -16,9 +16,8 @@ export async function createCertificate(
   identity: Identity,
   options: { readonly wallNowMs: number },
 ): Promise<TlsCertificate> {
-  // The polyfill must be in place before the library loads; both stay unloaded where no engine needs a certificate.
-  await import("reflect-metadata");
-  const x509 = await import("@peculiar/x509");
+  // Stays unloaded where no engine needs a certificate.
+  const x509 = await import("./certificate-library.ts");
   const keys = await webcrypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"]);
   const spkiDer = new Uint8Array(await webcrypto.subtle.exportKey("spki", keys.publicKey));
   const signedKey = encodeSignedKey(identity, spkiDer);
