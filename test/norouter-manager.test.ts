@@ -5,20 +5,26 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ours, realProgram } from "./interop/norouter/program.ts";
 import { Child, run, type Exit } from "./support/child.ts";
 import { culvert, culvertPath } from "./support/culvert.ts";
+import { missing } from "./support/requires.ts";
 import { waitUntil, within } from "./support/wait.ts";
 
 interface Status {
+  readonly process: { readonly pid: number };
   readonly agents: readonly {
     readonly name: string;
     readonly state: string;
     readonly pid: number;
     readonly restarts: number;
+    readonly ageMs: number;
   }[];
   readonly pairs: readonly { readonly from: string; readonly to: string; readonly bytes: number }[];
   readonly dropped: Readonly<Record<string, number>>;
 }
+
+const programs = [ours, realProgram()].filter((one) => one !== undefined);
 
 // On a machine that is shared with other tests a program takes its time to start.
 const patience = { withinMs: 40_000, everyMs: 50 };
@@ -50,19 +56,22 @@ describe("culvert norouter", () => {
   });
 
   /** Hosts without listeners on this machine, so that tests may run at the same time; `local` has a proxy. */
-  function mesh(extra = ""): string {
+  function mesh(extra = "", command = ours.command): string {
     return `hostTemplate:
   loopback: {disable: true}
   stateDir: {disable: true}
 hosts:
   local: {vip: 127.0.42.100, http: {listen: "127.0.0.1:0"}}
-  web: {vip: 127.0.42.101, cmd: ${JSON.stringify([process.execPath, culvertPath, "norouter"])}, ports: ["80:127.0.0.1:${web}"], aliases: [www]}
+  web: {vip: 127.0.42.101, cmd: ${JSON.stringify(command)}, ports: ["80:127.0.0.1:${web}"], aliases: [www]}
 ${extra}`;
   }
 
   function start(...words: readonly string[]): Child {
+    return watched(new Child(process.execPath, [culvertPath, "norouter", ...words]));
+  }
+
+  function watched(child: Child): Child {
     said = "";
-    const child = new Child(process.execPath, [culvertPath, "norouter", ...words]);
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
     }
@@ -72,12 +81,16 @@ ${extra}`;
 
   async function startReady(...options: readonly string[]): Promise<Child> {
     const child = start(...options, manifest);
-    await waitUntil(`ready: ${said}`, () => /^ready norouter \d+ agents$/m.test(said), patience);
+    await ready();
     return child;
   }
 
-  async function status(): Promise<Status> {
-    const { stdout } = await culvert(["norouter", "status", manifest, "--json"]);
+  async function ready(): Promise<void> {
+    await waitUntil(`ready: ${said}`, () => /^ready norouter \d+ agents\r?$/m.test(said), patience);
+  }
+
+  async function status(file = manifest): Promise<Status> {
+    const { stdout } = await culvert(["norouter", "status", file, "--json"]);
     return JSON.parse(stdout) as Status;
   }
 
@@ -144,6 +157,59 @@ ${extra}`;
     expect(after.agents.map(({ pid }) => pid)).toEqual(before.agents.map(({ pid }) => pid));
   });
 
+  it("refuses at once to read a pipe again, and goes on", async () => {
+    const pipe = join(folder, "mesh.pipe");
+    await run("mkfifo", [pipe]);
+    const child = start(pipe);
+    await writeFile(pipe, mesh());
+    await ready();
+    child.signal("SIGHUP");
+    await waitUntil("the refusal", () => said.includes("norouter.manifest.refused"), patience);
+    expect(said).toContain("mesh.pipe cannot be read: it is no file but a pipe or the like");
+    expect((await status(pipe)).agents).toHaveLength(2);
+    child.signal("SIGTERM");
+    expect(await exit(child)).toEqual({ code: 0, signal: null });
+  });
+
+  it.skipIf(missing("script"))(
+    "takes SIGHUP for a wish to read the manifest again at a terminal, too, until that closes",
+    async () => {
+      await writeFile(manifest, mesh());
+      const words = [process.execPath, culvertPath, "norouter", "--log-format", "json", manifest];
+      const terminal = watched(new Child("script", ["-qec", words.join(" "), "/dev/null"]));
+      await ready();
+      const { process: manager } = await status();
+      process.kill(manager.pid, "SIGHUP");
+      await waitUntil("the reload", () => said.includes('"kept":["local","web"]'), patience);
+      expect((await status()).process.pid).toBe(manager.pid);
+      terminal.signal("SIGKILL");
+      await waitUntil("the end of the manager", () => !isRunning(manager.pid), patience);
+    },
+  );
+
+  it.each(programs)(
+    "leaves be an agent that has nothing to say, and starts it again once it hangs: $name",
+    async ({ command }) => {
+      await writeFile(manifest, mesh("", command));
+      await startReady("--silence-limit", "4s");
+      const web = async () => (await status()).agents[1]!;
+      const { pid } = await web();
+      await waitUntil("that it was asked often", async () => (await web()).ageMs > 9_000, patience);
+      expect(await web()).toMatchObject({ state: "ready", restarts: 0, pid });
+      process.kill(pid, "SIGSTOP");
+      await waitUntil(
+        "the agent is back",
+        async () => {
+          const again = await web();
+          return again.state === "ready" && again.restarts === 1;
+        },
+        patience,
+      );
+      expect(said).toMatch(/norouter\.agent\.stuck.*"host":"web".*it has answered nothing for 4s/);
+      expect(isRunning(pid)).toBe(false);
+    },
+  );
+
   it("starts a killed agent again", async () => {
     await writeFile(manifest, mesh());
     await startReady();
@@ -173,5 +239,17 @@ ${extra}`;
 `);
     expect((await culvert(["norouter", "status", manifest])).code).toBe(1);
     expect((await culvert(["norouter", "agent"])).code).toBe(2);
+    await writeFile(manifest, mesh());
+    const often = await culvert(["norouter", "--silence-limit", "often", manifest]);
+    expect(often).toMatchObject({ code: 2 });
+    expect(often.stderr).toContain('--silence-limit: "often"');
   });
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

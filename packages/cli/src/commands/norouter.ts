@@ -30,6 +30,11 @@ function addManagerOptions(command: Command): Command {
     .option("--debug", "write events for fault-finding, too")
     .option("-e, --open-editor", "write a manifest in an editor first, beginning with an example")
     .option("--no-restart", "do not start agents again, and end with 1 when the last has ended")
+    .option(
+      "--silence-limit <duration>",
+      "how long an agent may answer nothing before it is started again; 0s: for ever",
+      "60s",
+    )
     .option("--no-watch", "do not follow changes of the manifest; SIGHUP reads it again")
     .option("--admin <address>", "TCP address of /metrics, /healthz and /readyz")
     .addOption(controlOption())

@@ -1,9 +1,16 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { ConfigError, systemClock } from "@culvert/runtime";
-import { defaultSocket, isReadableAgain, readManifest, watchFile } from "./manifest-file.ts";
+import {
+  defaultSocket,
+  isReadableAgain,
+  readManifest,
+  readManifestAgain,
+  watchFile,
+} from "./manifest-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "culvert-manifest-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -27,6 +34,18 @@ describe("a manifest file", () => {
     expect(isReadableAgain(file)).toBe(true);
     expect(isReadableAgain("/dev/null")).toBe(false);
     expect(isReadableAgain(join(folder, "none"))).toBe(false);
+  });
+
+  it("is read again only where that waits for nobody", () => {
+    writeFileSync(file, "hosts: {a: {vip: 10.0.0.1}}");
+    expect(readManifestAgain(file).manifest.hosts).toHaveLength(1);
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const path of [pipe, "/dev/null", "/dev/stdin"]) {
+      expect(isReadableAgain(path)).toBe(false);
+      expect(() => readManifestAgain(path)).toThrow(`${path} cannot be read: it is no file but`);
+    }
+    expect(() => readManifestAgain(join(folder, "none"))).toThrow(/none cannot be read: ENOENT/);
   });
 
   it("tells of changes, written in place or put in its place, but not of other files", async () => {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, watch } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { parseManifest, type ParsedManifest } from "@culvert/norouter";
 import { ConfigError, errorText, millis, type Clock, type Timer } from "@culvert/runtime";
@@ -17,6 +17,15 @@ export function readManifest(file: string): ReadManifest {
   return { text, ...parseManifest(text, file) };
 }
 
+/**
+ * Reads a manifest that was read before.
+ * @throws ConfigError as {@link readManifest}; `unreadable_file` at once for a pipe or a device, whose writer might never come back.
+ */
+export function readManifestAgain(file: string): ReadManifest {
+  const text = readRegularFile(file);
+  return { text, ...parseManifest(text, file) };
+}
+
 /** Where the manager of a manifest answers `culvert norouter status` unless it is told otherwise: `mesh.yaml` -> `mesh.sock`. */
 export function defaultSocket(file: string): string {
   const path = resolve(file);
@@ -25,7 +34,7 @@ export function defaultSocket(file: string): string {
 
 /** Whether a manifest is a file that can be read again. */
 export function isReadableAgain(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return file !== standardInput && statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /**
@@ -55,14 +64,37 @@ export function watchFile(
 function readText(file: string): string {
   try {
     // The name works where its number is a socket, as it is under many parents.
-    return readFileSync(file === "/dev/stdin" ? 0 : file, "utf8");
+    return readFileSync(file === standardInput ? 0 : file, "utf8");
   } catch (error) {
-    throw new ConfigError("unreadable_file", `${file} cannot be read: ${errorText(error)}`, {
-      data: { file },
-      cause: error,
-    });
+    throw unreadable(file, errorText(error), error);
   }
 }
+
+function readRegularFile(file: string): string {
+  if (file === standardInput) throw unreadable(file, onceOnly);
+  let descriptor: number;
+  try {
+    // To open a pipe would wait for its writer. Windows has no such flag, and no such pipes.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw unreadable(file, errorText(error), error);
+  }
+  try {
+    if (!fstatSync(descriptor).isFile()) throw unreadable(file, onceOnly);
+    return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function unreadable(file: string, why: string, cause?: unknown): ConfigError {
+  const text = `${file} cannot be read: ${why}`;
+  return new ConfigError("unreadable_file", text, { data: { file }, cause });
+}
+
+const standardInput = "/dev/stdin";
+const onceOnly =
+  "it is no file but a pipe or the like, which is read once, at the start; start again to change something";
 
 /** A file may be written in several pieces. */
 const settling = millis(200);

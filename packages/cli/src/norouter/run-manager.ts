@@ -1,9 +1,12 @@
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { Manager, formatProblem, type ManagerOptions } from "@culvert/norouter";
 import {
   ConfigError,
   errorText,
   millis,
+  parseMillis,
+  type Millis,
   Scope,
   systemClock,
   systemRandom,
@@ -23,7 +26,13 @@ import { endProcessAfter } from "../end-process.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { OptionValues } from "../flag-options.ts";
 import { software } from "../version.ts";
-import { defaultSocket, isReadableAgain, readManifest, watchFile } from "./manifest-file.ts";
+import {
+  defaultSocket,
+  isReadableAgain,
+  readManifest,
+  readManifestAgain,
+  watchFile,
+} from "./manifest-file.ts";
 import { openEditor } from "./open-editor.ts";
 
 /**
@@ -106,7 +115,8 @@ class ManagerRun {
     const program = fileURLToPath(new URL("../../bin/culvert.js", import.meta.url));
     const self = [process.execPath, ...process.execArgv, program, "norouter"];
     const terminal = process.stdin.isTTY && process.stderr.isTTY;
-    return { self, restart: this.#options["restart"] !== false, terminal };
+    const silenceLimit = parseLimit(this.#options["silenceLimit"]);
+    return { self, restart: this.#options["restart"] !== false, terminal, silenceLimit };
   }
 
   async #listen(manager: Manager, registry: ReturnType<typeof createRegistry>): Promise<void> {
@@ -162,7 +172,7 @@ class ManagerRun {
   /** Takes the manifest as it is now; one that is wrong changes nothing. */
   async #reload(manager: Manager, onlyChanged = false): Promise<void> {
     try {
-      const { text, manifest, warnings } = readManifest(this.#file);
+      const { text, manifest, warnings } = readManifestAgain(this.#file);
       if (onlyChanged && text === this.#text) return;
       this.#text = text;
       for (const warning of warnings) this.#warn(formatProblem(warning));
@@ -190,13 +200,27 @@ class ManagerRun {
   }
 }
 
-/** A closed terminal ends the manager; where there is none, SIGHUP asks to read the manifest again. */
+/** SIGHUP asks to read the manifest again, unless it comes of a terminal that has closed: then it ends the manager. */
 function signalSource(reload: () => void): SignalSource {
-  if (process.stderr.isTTY) return process;
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  const isClosed = (): boolean => terminals.length > 0 && !terminals.some((fd) => isatty(fd));
+  let onHangUp: NodeJS.SignalsListener = reload;
   return {
-    on: (event, listener) => process.on(event, event === "SIGHUP" ? reload : listener),
-    off: (event, listener) => process.off(event, event === "SIGHUP" ? reload : listener),
+    on: (event, listener) => {
+      if (event !== "SIGHUP") return process.on(event, listener);
+      onHangUp = (signal) => (isClosed() ? listener(signal) : reload());
+      return process.on(event, onHangUp);
+    },
+    off: (event, listener) => process.off(event, event === "SIGHUP" ? onHangUp : listener),
   };
+}
+
+function parseLimit(text: unknown): Millis {
+  try {
+    return parseMillis(typeof text === "string" ? text : "60s");
+  } catch (error) {
+    throw new ConfigError("bad_duration", `--silence-limit: ${errorText(error)}`, { cause: error });
+  }
 }
 
 function parseAddress(text: string): { readonly host: string; readonly port: number } {
