@@ -5,6 +5,8 @@ import { isOriginClaim } from "@culvert/wire";
 export interface RequestOrigin {
   readonly clientAddress: string;
   readonly name: string;
+  /** What the client spoke. */
+  readonly scheme: "http" | "https";
 }
 
 /**
@@ -17,7 +19,7 @@ export function forwardedHeaders(req: IncomingMessage, origin: RequestOrigin): s
   return [
     ...kept,
     ...["X-Forwarded-For", origin.clientAddress],
-    ...["X-Forwarded-Proto", "https"],
+    ...["X-Forwarded-Proto", origin.scheme],
     ...["X-Forwarded-Host", req.headers.host ?? origin.name],
   ];
 }

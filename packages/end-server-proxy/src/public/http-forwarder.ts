@@ -25,6 +25,8 @@ import { ServiceAgent } from "./service-agent.ts";
 export interface ForwardedConnection {
   readonly clientAddress: string;
   readonly name: string;
+  /** What the client spoke. */
+  readonly scheme: "http" | "https";
   /** Where the service is, for the page that says it is not there. */
   readonly where: string;
   /** Connects to the local service; called once at a time. */

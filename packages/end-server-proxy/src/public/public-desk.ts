@@ -30,6 +30,8 @@ export interface PublicArrival {
   readonly offer: PublicOffer;
   /** Names it in logs, hex. */
   readonly trace: string;
+  /** Whether HTTP in clear comes just as the client wrote it: a Telebit relay adds no headers that tell who asks, ours does. */
+  readonly asWritten?: boolean;
   /** Says yes to the relay, and gives the stream of the connection, which the desk owns from then on. */
   accept(): ByteStream;
 }
@@ -93,7 +95,8 @@ export class PublicDesk {
       clientPort: offer.remote.port,
       target: `${exposeLabel(whatOf(offer))} -> ${formatServiceTarget(rule.to)}`,
     };
-    const visit: Visit = { rule, offer, signal, startedAt: this.#deps.clock.now() };
+    const asWritten = arrival.asWritten === true && offer.service === "http";
+    const visit: Visit = { rule, offer, asWritten, signal, startedAt: this.#deps.clock.now() };
     await this.#deps.ledger.carry(who, async (progress) => {
       const stream = arrival.accept();
       stream.on("error", () => undefined);
@@ -146,8 +149,8 @@ export class PublicDesk {
       // A web server would take it for a request, and what follows for another that nobody has looked at.
       throw refused(`ssh for ${quoteText(offer.name)}, whose rule says not where it goes`);
     }
-    if (first === "http" && hasTls && rule.forwardedFor) {
-      return this.#forward(visit, plain, progress);
+    if (first === "http" && (hasTls || visit.asWritten) && rule.forwardedFor) {
+      return this.#forward(visit, plain, hasTls ? "https" : "http", progress);
     }
     let target: ByteStream;
     try {
@@ -171,12 +174,18 @@ export class PublicDesk {
   }
 
   /** Every request by itself, with the headers that tell where it came from. */
-  async #forward(visit: Visit, plain: ByteStream, progress: SpliceProgress): Promise<SpliceResult> {
+  async #forward(
+    visit: Visit,
+    plain: ByteStream,
+    scheme: "http" | "https",
+    progress: SpliceProgress,
+  ): Promise<SpliceResult> {
     const { rule, offer, signal } = visit;
     const { observer } = this.#deps;
     await this.#forwarder.serve(plain, {
       clientAddress: offer.remote.address,
       name: offer.name,
+      scheme,
       where: formatServiceTarget(rule.to),
       dial: () => this.#dial(rule, rule.to, offer, signal),
       exchange: (exchange) => {
@@ -263,6 +272,7 @@ export class PublicDesk {
 interface Visit {
   readonly rule: ExposeRule;
   readonly offer: PublicOffer;
+  readonly asWritten: boolean;
   readonly signal: AbortSignal;
   readonly startedAt: Millis;
 }

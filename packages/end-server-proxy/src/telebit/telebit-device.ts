@@ -269,7 +269,7 @@ export class TelebitDevice {
       const offer = telebitOffer(meta);
       if (offer === undefined) throw new TransportError("refused", "unknown service");
       const trace = Buffer.from(random.bytes(16)).toString("hex");
-      await desk.serve({ offer, trace, accept: () => stream }, gone.signal);
+      await desk.serve({ offer, trace, asWritten: true, accept: () => stream }, gone.signal);
     } catch (error) {
       log.warn("server.connection.refused", { client: "public", reason: errorText(error) });
       stream.destroy(error instanceof Error ? error : new Error(String(error)));

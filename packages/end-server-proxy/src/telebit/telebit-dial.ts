@@ -1,18 +1,19 @@
 import { get as getPlain } from "node:http";
 import { get as getSecure } from "node:https";
-import type { LookupFunction, Socket } from "node:net";
+import type { LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import { errorText, TransportError, type Clock } from "@culvert/runtime";
 import {
   connectOverTls,
   connectTcp,
   connectThroughProxy,
+  UpgradedWebSocket,
   WebSocketCarrier,
   type Carrier,
   type HostPort,
   type HttpProxy,
 } from "@culvert/transport";
-import { WebSocket, type ClientOptions } from "ws";
+import type { ClientOptions } from "ws";
 import {
   discoveryPath,
   endpointAuthority,
@@ -119,7 +120,7 @@ function openWebSocket(
   signal: AbortSignal,
 ): Promise<Carrier> {
   const url = endpointUrl(endpoint);
-  const webSocket = new WebSocket(url, {
+  const webSocket = new UpgradedWebSocket(url, {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
     followRedirects: false,
@@ -128,7 +129,6 @@ function openWebSocket(
     ...(way === undefined ? {} : { createConnection: (() => way) as unknown as CreateConnection }),
   });
   return new Promise((resolve, reject) => {
-    let socket: Socket | undefined;
     const settle = (): void => signal.removeEventListener("abort", onAbort);
     const onAbort = (): void => {
       webSocket.terminate();
@@ -140,12 +140,10 @@ function openWebSocket(
       settle();
       reject(new TransportError("dial_failed", `${url}: ${errorText(cause)}`, { cause }));
     });
-    webSocket.once("upgrade", (response) => (socket = response.socket));
     webSocket.once("open", () => {
       settle();
-      if (socket === undefined) return;
       const remote = `${endpoint.host}:${endpoint.port}`;
-      resolve(new WebSocketCarrier(webSocket, { clock, socket, remote }));
+      resolve(new WebSocketCarrier(webSocket, { clock, remote }));
     });
   });
 }
