@@ -87,6 +87,7 @@ export {
 } from "./mproxy/session-acceptor.ts";
 export { StreamCarrier, type StreamCarrierOptions } from "./mproxy/stream-carrier.ts";
 export type { UnprovedLimits } from "./mproxy/unproved-peers.ts";
+export { UpgradedWebSocket, type OpenWebSocket } from "./mproxy/upgraded-web-socket.ts";
 export { WebSocketCarrier, type WebSocketCarrierOptions } from "./mproxy/web-socket-carrier.ts";
 export { connectThroughProxy } from "./mproxy/http-proxy-connect.ts";
 export { connectOverTls, connectTcp, type TlsOptions } from "./mproxy/wss-connect.ts";

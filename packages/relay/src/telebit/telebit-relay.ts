@@ -5,10 +5,11 @@ import { rateLimited, type Log } from "@culvert/telemetry";
 import {
   formatHostPort,
   MproxyTunnel,
+  UpgradedWebSocket,
   WebSocketCarrier,
   type TunnelDropReason,
 } from "@culvert/transport";
-import { WebSocketServer, type WebSocket } from "ws";
+import { WebSocketServer } from "ws";
 import { addressKey } from "../web/admission.ts";
 import type { NameTable } from "../web/name-table.ts";
 import type { PortTable } from "../web/port-table.ts";
@@ -46,6 +47,7 @@ export class TelebitRelay {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    WebSocket: UpgradedWebSocket,
   });
   /** Every device, and by what its address is counted. */
   readonly #sessions = new Map<TelebitSession, string>();
@@ -113,14 +115,14 @@ export class TelebitRelay {
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#begin(webSocket, request, socket, address);
+      this.#begin(webSocket, request, address);
     });
   }
 
-  #begin(webSocket: WebSocket, request: IncomingMessage, socket: Duplex, address: string): void {
+  #begin(webSocket: UpgradedWebSocket, request: IncomingMessage, address: string): void {
     const { clock, metrics, verifier } = this.#deps;
     const remote = formatHostPort({ host: address, port: request.socket.remotePort ?? 0 });
-    const carrier = new WebSocketCarrier(webSocket, { clock, socket, remote });
+    const carrier = new WebSocketCarrier(webSocket, { clock, remote });
     const limits = this.#options.limits;
     const tunnel = new MproxyTunnel(
       { clock, carrier },
@@ -137,13 +139,7 @@ export class TelebitRelay {
         verifier,
         tables: this.#tables,
         tunnel,
-        ping: () =>
-          new Promise((resolve) => {
-            webSocket.once("pong", () => {
-              resolve();
-            });
-            carrier.ping();
-          }),
+        ping: () => new Promise((resolve) => carrier.ping(resolve)),
       },
       this.#options,
     );

@@ -4,14 +4,15 @@ import { connect as connectNet, createServer, type AddressInfo, type Socket } fr
 import { Duplex, PassThrough } from "node:stream";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { systemClock, type Clock, type CloseReason } from "@culvert/runtime";
-import { VirtualClock, waitUntil, within } from "@culvert/testkit";
+import { seededRandom, VirtualClock, waitUntil, within } from "@culvert/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer, type ClientOptions } from "ws";
 import { carrierDefaults } from "./carrier-defaults.ts";
 import type { Carrier } from "./carrier.ts";
 import { channelBindingOf } from "./channel-binding.ts";
 import { StreamCarrier } from "./stream-carrier.ts";
 import { certificateFor } from "./tls-proxy.test-data.ts";
+import { UpgradedWebSocket } from "./upgraded-web-socket.ts";
 import { WebSocketCarrier } from "./web-socket-carrier.ts";
 
 const opened: { close(): Promise<void> | void }[] = [];
@@ -87,21 +88,29 @@ async function streamPair(clock: Clock = systemClock): Promise<Pair> {
 }
 
 async function webSocketPair(clock: Clock = systemClock): Promise<Pair> {
-  const { webSocket, accepted, near, far } = await webSockets();
+  const { dialled, accepted, far } = await webSockets(UpgradedWebSocket, UpgradedWebSocket);
   return {
-    near: new WebSocketCarrier(webSocket, { clock, socket: near, remote: "x" }),
-    far: new WebSocketCarrier(accepted, { clock, socket: far, remote: "x" }),
+    near: new WebSocketCarrier(dialled, { clock, remote: "x" }),
+    far: new WebSocketCarrier(accepted, { clock, remote: "x" }),
     socket: far,
   };
 }
 
-/** Both ends of a WebSocket, and the sockets under them. */
-async function webSockets(): Promise<Sockets & { webSocket: WebSocket; accepted: WebSocket }> {
-  const webSocketServer = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
+/** Both ends of a WebSocket, each of the class given, and the sockets under them. */
+async function webSockets<Dialled extends typeof WebSocket, Accepted extends typeof WebSocket>(
+  Dialled: Dialled,
+  Accepted: Accepted,
+  options: ClientOptions = {},
+): Promise<Sockets & { dialled: InstanceType<Dialled>; accepted: InstanceType<Accepted> }> {
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    maxPayload: 1024 * 1024,
+    WebSocket: Accepted,
+  });
   const http = createHttpServer();
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
-  const accepting = new Promise<{ accepted: WebSocket; far: Socket }>((resolve) => {
+  const accepting = new Promise<{ accepted: InstanceType<Accepted>; far: Socket }>((resolve) => {
     http.on("upgrade", (request, socket, head) => {
       webSocketServer.handleUpgrade(request, socket, head, (accepted) =>
         resolve({ accepted, far: request.socket }),
@@ -109,15 +118,42 @@ async function webSockets(): Promise<Sockets & { webSocket: WebSocket; accepted:
     });
   });
   const near = connectNet((http.address() as AddressInfo).port, "127.0.0.1");
-  const webSocket = new WebSocket("ws://127.0.0.1/", { createConnection: () => near });
-  const [{ accepted, far }] = await Promise.all([accepting, once(webSocket, "open")]);
+  const dialled = new Dialled("ws://127.0.0.1/", {
+    maxPayload: 1024 * 1024,
+    ...options,
+    createConnection: () => near,
+  }) as InstanceType<Dialled>;
+  const [{ accepted, far }] = await Promise.all([accepting, once(dialled, "open")]);
   http.close();
-  for (const one of [webSocket, accepted]) {
-    one.on("error", () => undefined);
-    opened.push({ close: () => one.terminate() });
+  for (const socket of [near, far]) {
+    socket.on("error", () => undefined);
+    opened.push({ close: () => void socket.destroy() });
   }
-  return { webSocket, accepted, near, far };
+  for (const one of [dialled, accepted]) one.on("error", () => undefined);
+  return { dialled, accepted, near, far };
 }
+
+/** A carrier of ours and a WebSocket of `ws` at its other end. */
+interface CarrierAndReal {
+  readonly carrier: WebSocketCarrier;
+  readonly real: WebSocket;
+  /** Under `real`. */
+  readonly socket: Socket;
+}
+
+async function acceptedByUs(options?: ClientOptions): Promise<CarrierAndReal> {
+  const { dialled, accepted, near } = await webSockets(WebSocket, UpgradedWebSocket, options);
+  const carrier = new WebSocketCarrier(accepted, { clock: systemClock, remote: "x" });
+  return { carrier, real: dialled, socket: near };
+}
+
+async function dialledByUs(options?: ClientOptions): Promise<CarrierAndReal> {
+  const { dialled, accepted, far } = await webSockets(UpgradedWebSocket, WebSocket, options);
+  const carrier = new WebSocketCarrier(dialled, { clock: systemClock, remote: "x" });
+  return { carrier, real: accepted, socket: far };
+}
+
+const noMask = { generateMask: (mask: Buffer) => void mask.fill(0) };
 
 const enough = { by: "us", code: "enough", text: "that will do" } as const;
 
@@ -220,80 +256,190 @@ describe.each<[string, (clock?: Clock) => Promise<Pair>]>([
   });
 });
 
-describe("a WebSocket", () => {
+describe.each<[string, () => Promise<CarrierAndReal>]>([
+  ["accepted", () => acceptedByUs()],
+  ["accepted, its peer's masks nought,", () => acceptedByUs(noMask)],
+  ["dialled", () => dialledByUs()],
+  ["dialled, our masks nought,", () => dialledByUs(noMask)],
+])("a WebSocket %s with a peer of another make", (_how, connect) => {
+  test("carries bytes both ways, whatever the messages", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    const got: Buffer[] = [];
+    real.on("message", (message: Buffer) => got.push(message));
+    const lengths = [0, 1, 125, 126, 127, 4_095, 65_535, 65_536, 65_537, 200_000, 1_000_000];
+    const messages = lengths.map((length) => Buffer.from(seededRandom(length).bytes(length)));
+    for (const message of messages) {
+      carrier.write([message.subarray(0, 10), message.subarray(10)]);
+      real.send(message, { binary: true });
+      real.send(message.subarray(0, message.length / 2), { binary: true, fin: false });
+      real.send(message.subarray(message.length / 2), { binary: true, fin: true });
+    }
+    const all = Buffer.concat(messages);
+    await waitUntil(() => Buffer.concat(got).length >= all.length, { what: "what we sent" });
+    await waitUntil(() => told.bytes.length >= 2 * all.length, { what: "what the peer sent" });
+    expect(Buffer.concat(got).equals(all)).toBe(true);
+    expect(told.bytes.equals(Buffer.concat(messages.flatMap((one) => [one, one])))).toBe(true);
+  });
+
+  test("leaves the memory of what was written as it was", async () => {
+    const { carrier, real } = await connect();
+    new Told(carrier);
+    const chunk = Buffer.alloc(100_000, 3);
+    const sent = new Promise<void>((resolve) => carrier.write([chunk], resolve));
+    const [message] = (await within(once(real, "message"), { what: "a message" })) as [Buffer];
+    expect(message[0]).toBe(3);
+    await within(sent, { what: "that it was sent" });
+    expect(chunk.equals(Buffer.alloc(100_000, 3))).toBe(true);
+  });
+
   test.each([
     [1000, { by: "peer-app", code: "closed", text: "why" }],
     [1001, { by: "peer-app", code: "closed", text: "why" }],
     [1002, { by: "peer-stack", code: "websocket_1002", text: "why" }],
     [1009, { by: "peer-stack", code: "websocket_1009", text: "why" }],
     [4000, { by: "peer-app", code: "websocket_4000", text: "why" }],
-  ])("closed by the peer with %s", async (code, reason) => {
-    const { webSocket, accepted, far } = await webSockets();
-    const carrier = new WebSocketCarrier(accepted, {
-      clock: systemClock,
-      socket: far,
-      remote: "x",
-    });
+  ])("closed by the peer with %s, which is said back", async (code, reason) => {
+    const { carrier, real } = await connect();
     const told = new Told(carrier);
-    webSocket.close(code, "why");
+    const closed = once(real, "close");
+    real.close(code, "why");
     expect(await told.end()).toEqual(reason);
+    const [saidBack, text] = (await within(closed, { what: "the close" })) as [number, Buffer];
+    expect([saidBack, String(text)]).toEqual([code, "why"]);
+  });
+
+  test("closed by the peer without a code", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    const closed = once(real, "close");
+    real.close();
+    expect(await told.end()).toEqual({ by: "peer-app", code: "websocket_1005", text: "" });
+    expect((await within(closed, { what: "the close" }))[0]).toBe(1005);
+  });
+
+  test("what the peer sent before its close arrives, and nothing is sent after it", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    real.send(Buffer.alloc(300_000, 1));
+    real.close(1000, "done");
+    expect(await told.end()).toMatchObject({ code: "closed" });
+    expect(told.bytes).toHaveLength(300_000);
+    expect(carrier.write([Buffer.from("x")])).toBe(true);
+    expect(carrier.bufferedBytes).toBe(0);
   });
 
   test("the reason is cut to what a close frame holds, at a whole character", async () => {
-    const { webSocket, accepted, far } = await webSockets();
-    const carrier = new WebSocketCarrier(accepted, {
-      clock: systemClock,
-      socket: far,
-      remote: "x",
-    });
+    const { carrier, real } = await connect();
     new Told(carrier);
+    const closed = once(real, "close");
     carrier.close({ by: "us", code: "protocol_error", text: "𝄞".repeat(100) });
-    const [code, text] = (await within(once(webSocket, "close"), { what: "the close" })) as [
-      number,
-      Buffer,
-    ];
+    const [code, text] = (await within(closed, { what: "the close" })) as [number, Buffer];
     expect(code).toBe(1002);
     expect(String(text)).toBe("𝄞".repeat(30));
   });
 
   test("much at once goes in messages that every peer takes", async () => {
-    const { webSocket, accepted, far } = await webSockets();
-    const carrier = new WebSocketCarrier(accepted, {
-      clock: systemClock,
-      socket: far,
-      remote: "x",
-    });
+    const { carrier, real } = await connect();
     new Told(carrier);
     const lengths: number[] = [];
-    webSocket.on("message", (message: Buffer) => lengths.push(message.length));
+    real.on("message", (message: Buffer) => lengths.push(message.length));
     let sent = 0;
     carrier.write([Buffer.alloc(150_000, 1), Buffer.alloc(65_536, 2)], () => (sent += 1));
     expect(sent).toBe(0);
     await waitUntil(() => lengths.length === 4, { what: "the messages" });
     expect(lengths).toEqual([65_536, 65_536, 150_000 - 2 * 65_536, 65_536]);
-    expect(sent).toBe(1);
+    await waitUntil(() => sent === 1, { what: "that it was sent" });
   });
 
-  test("a message in many fragments, and pings, are taken", async () => {
-    const { webSocket, accepted, far } = await webSockets();
-    const told = new Told(
-      new WebSocketCarrier(accepted, { clock: systemClock, socket: far, remote: "x" }),
-    );
-    for (const part of ["one", "two"]) webSocket.send(Buffer.from(part), { fin: false });
-    webSocket.send(Buffer.from("three"), { fin: true });
-    webSocket.ping();
-    await waitUntil(() => told.signsOfLife === 1, { what: "the ping" });
-    expect(String(told.bytes)).toBe("onetwothree");
+  test("a ping within a message is answered with what it held", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    const answer = once(real, "pong");
+    real.send(Buffer.from("one"), { binary: true, fin: false });
+    real.ping("of life");
+    real.send(Buffer.from("two"), { binary: true, fin: true });
+    expect(String((await within(answer, { what: "the pong" }))[0])).toBe("of life");
+    await waitUntil(() => told.bytes.length === 6, { what: "the message" });
+    expect(String(told.bytes)).toBe("onetwo");
+    expect(told.signsOfLife).toBe(1);
   });
 
-  test("a frame that breaks the protocol is the peer's stack's fault", async () => {
-    const { accepted, near, far } = await webSockets();
-    const told = new Told(
-      new WebSocketCarrier(accepted, { clock: systemClock, socket: far, remote: "x" }),
-    );
-    // Not masked, as a client's frames must be.
-    near.write(Uint8Array.of(0x82, 0x01, 0x00));
+  test("our ping is answered, which is a sign of life", async () => {
+    const { carrier } = await connect();
+    const told = new Told(carrier);
+    let answers = 0;
+    carrier.ping(() => (answers += 1));
+    carrier.ping();
+    await waitUntil(() => answers === 1 && told.signsOfLife >= 1, { what: "the pong" });
+  });
+
+  test("part of a message is a sign of life, and none of the tunnel's bytes yet", async () => {
+    const { carrier, socket, real } = await connect();
+    const told = new Told(carrier);
+    // A header that announces 1,000 bytes; whoever dialled masks.
+    const dialled = (real.url as string | undefined) !== undefined;
+    const header = dialled ? [0x82, 0xfe, 3, 0xe8, 0, 0, 0, 0] : [0x82, 126, 3, 0xe8];
+    socket.write(Buffer.concat([Buffer.from(header), Buffer.alloc(999)]));
+    await waitUntil(() => told.signsOfLife > 0, { what: "the sign of life" });
+    expect(told.chunks).toEqual([]);
+    socket.write(Buffer.alloc(1));
+    await waitUntil(() => told.bytes.length === 1_000, { what: "the message" });
+  });
+
+  test("text is refused with 1003", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    const closed = once(real, "close");
+    real.send("text");
+    expect(await told.end()).toMatchObject({ by: "peer-stack", code: "text_message" });
+    expect((await within(closed, { what: "the close" }))[0]).toBe(1003);
+  });
+
+  test("a message above the limit is refused with 1009", async () => {
+    const { carrier, real } = await connect();
+    const told = new Told(carrier);
+    const closed = once(real, "close");
+    real.send(Buffer.alloc(1024 * 1024 + 1));
     expect(await told.end()).toMatchObject({ by: "peer-stack", code: "websocket_protocol" });
+    expect((await within(closed, { what: "the close" }))[0]).toBe(1009);
+    expect(told.chunks).toEqual([]);
+  });
+
+  test("a frame that breaks the protocol is the peer's stack's fault, and it hears 1002", async () => {
+    const { carrier, socket, real } = await connect();
+    const told = new Told(carrier);
+    const closed = once(real, "close");
+    // An opcode that is nobody's.
+    socket.write(Uint8Array.of(0x83, 0x00));
+    expect(await told.end()).toMatchObject({ by: "peer-stack", code: "websocket_protocol" });
+    expect((await within(closed, { what: "the close" }))[0]).toBe(1002);
+  });
+
+  test("an end without a close frame is a cut", async () => {
+    const { carrier, socket } = await connect();
+    const told = new Told(carrier);
+    socket.end();
+    expect(await told.end()).toEqual({ by: "network", code: "cut", text: "the WebSocket was cut" });
+  });
+
+  test("a peer that pings and does not read makes us keep one answer", async () => {
+    const { carrier, real, socket } = await connect();
+    const told = new Told(carrier);
+    real.pause();
+    socket.pause();
+    const chunk = Buffer.alloc(64 * 1024);
+    while (carrier.write([chunk])) await new Promise((resolve) => setImmediate(resolve));
+    const before = carrier.bufferedBytes;
+    for (let turn = 0; turn < 200; turn += 1) real.ping(Buffer.alloc(125, turn));
+    await waitUntil(() => told.signsOfLife === 200, { what: "the pings" });
+    expect(carrier.bufferedBytes).toBeLessThanOrEqual(before);
+    const answers: Buffer[] = [];
+    real.on("pong", (payload: Buffer) => answers.push(payload));
+    real.resume();
+    await waitUntil(() => answers.length > 0, { what: "an answer" });
+    expect(answers.length).toBeLessThan(5);
+    expect(answers.at(-1)).toEqual(Buffer.alloc(125, 199));
   });
 });
 

@@ -13,6 +13,7 @@ import { ListenerProof } from "./identity-proof-exchange.ts";
 import { nonceBytes, type ChannelBinding, type ChannelBindingKind } from "./identity-proof.ts";
 import { proveSession } from "./prove-session.ts";
 import { UnprovedPeers, type UnprovedLimits } from "./unproved-peers.ts";
+import { UpgradedWebSocket } from "./upgraded-web-socket.ts";
 import { WebSocketCarrier } from "./web-socket-carrier.ts";
 import { sessionPath, sessionSubprotocol } from "./wss-names.ts";
 import { sessionTerms, tunnelSettings, type WssSettings } from "./wss-settings.ts";
@@ -65,6 +66,7 @@ export class SessionAcceptor {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: carrierDefaults.maxMessageBytes,
+    WebSocket: UpgradedWebSocket,
     handleProtocols: () => sessionSubprotocol,
   });
   readonly #unproved: UnprovedPeers;
@@ -156,7 +158,7 @@ export class SessionAcceptor {
     socket.once("close", leave);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const { clock } = this.#deps;
-      const carrier = new WebSocketCarrier(webSocket, { clock, socket, remote });
+      const carrier = new WebSocketCarrier(webSocket, { clock, remote });
       void this.#prove(carrier, binding).finally(leave);
     });
   }

@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { sharesNoMemory } from "@culvert/runtime";
 import type { ConnectionError } from "@culvert/wire";
 import type { Credit, FlowFrame, FlowWord } from "./credit.ts";
 import type { ConnectionMeta, TunnelDropReason } from "./tunnel-api.ts";
@@ -36,6 +37,7 @@ export interface OutgoingFrame {
 
 /** One connection in a tunnel. It never throws for want of an `error` listener: no peer may end the process. */
 export class TunnelStream extends Duplex {
+  readonly [sharesNoMemory] = true;
   readonly meta: ConnectionMeta;
   readonly #owner: StreamOwner;
   readonly #credit: Credit;
@@ -44,6 +46,8 @@ export class TunnelStream extends Duplex {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #writeDone: ((error?: Error) => void) | undefined;
+  /** Frames taken and not yet handed over: their memory is still needed. */
+  #framesUnderWay = 0;
   #finalDone: (() => void) | undefined;
   #endWanted = false;
   #endSent = false;
@@ -113,7 +117,9 @@ export class TunnelStream extends Duplex {
     const body = this.#takePending(length);
     this.#credit.sent(length);
     this.progress += length;
-    return { kind, body, length, done: this.#pendingBytes === 0 ? this.#takeDone() : undefined };
+    const written = this.#pendingBytes === 0 ? this.#takeDone() : undefined;
+    this.#framesUnderWay += 1;
+    return { kind, body, length, done: () => this.#handedOver(written) };
   }
 
   /** What to tell the peer of our reading. */
@@ -132,7 +138,9 @@ export class TunnelStream extends Duplex {
     this.#owner.unreadChanged(bytes.length + chunkBytes);
     // Only with nothing before it can it go straight to the reader; what waits must not keep a large buffer alive for few bytes.
     const waits = !this.#wanted || this.#inbox.length > 0;
-    this.#inbox.push(waits && bytes.length * 4 < bytes.buffer.byteLength ? bytes.slice() : bytes);
+    const isSmallPart = bytes.length * 4 < bytes.buffer.byteLength;
+    // A Buffer's own slice would not copy.
+    this.#inbox.push(waits && isSmallPart ? new Uint8Array(bytes) : bytes);
     this.#passOn();
     if (this.#credit.owes) this.#owner.wantsToTell(this);
     return true;
@@ -282,8 +290,18 @@ export class TunnelStream extends Duplex {
       this.#endWanted = true;
       this.#owner.wantsToSend(this);
     }
+    // With frames of it under way the writer's memory is not its own again yet.
+    if (this.#framesUnderWay > 0) return;
     const done = this.#takeDone();
     if (done !== undefined) process.nextTick(done);
+  }
+
+  #handedOver(written: (() => void) | undefined): void {
+    this.#framesUnderWay -= 1;
+    written?.();
+    // What was thrown away at the peer's end is done with once the rest of it is handed over.
+    const isOver = this.#endReceived && !this.#repliesAfterEnd && this.#framesUnderWay === 0;
+    if (isOver && this.#pendingBytes === 0) this.#takeDone()?.();
   }
 
   #passOn(): void {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { millis } from "@culvert/runtime";
 import {
@@ -49,6 +50,29 @@ describe("a tunnel to a Telebit device", () => {
     expect(peer.of("error")).toEqual([]);
     expect(peer.of("end")).toHaveLength(1);
     await waitUntil(() => tunnel.stats().openStreams === 0, { what: "the end" });
+    tunnel.close(done);
+  });
+
+  it("gives a writer its memory back only when what was taken of it is handed over, also after the device's end", async () => {
+    const { tunnel, peer } = tunnelAndPeer({ dialect: "telebit-relay" });
+    const stream = tunnel.open(publicMeta(1));
+    await peer.next("connection");
+    peer.carrier.pause();
+    let given = 0;
+    const chunk = Buffer.alloc(1024 * 1024, 5);
+    stream.write(chunk, () => (given += 1));
+    peer.send("end", publicId(1));
+    stream.resume();
+    await within(once(stream, "end"), { what: "the device's end" });
+    expect(given).toBe(0);
+    peer.carrier.resume();
+    await waitUntil(() => given === 1, { what: "the memory" });
+    await peer.next("end");
+    // Whole frames, though the rest was thrown away.
+    for (const { frame, body } of peer.of("data")) {
+      expect(body.equals(Buffer.alloc(frame.length, 5))).toBe(true);
+    }
+    expect(peer.of("data").length).toBeGreaterThan(0);
     tunnel.close(done);
   });
 

@@ -10,7 +10,9 @@ import {
   within,
   writePayload,
 } from "@culvert/testkit";
+import { encodeFrameHeader } from "@culvert/wire";
 import type { Session } from "../session.ts";
+import type { CarrierHandlers } from "./carrier.ts";
 import { culvertId } from "./dialect-culvert-ids.ts";
 import { diallerId, tunnelAndPeer } from "./raw-peer.test-data.ts";
 import { sessionPair } from "./tunnel-pair.test-data.ts";
@@ -260,4 +262,37 @@ describe("signs of life", () => {
     await clock.advance(2_000);
     expect(over).toBe(true);
   });
+});
+
+it("a few bytes that wait for their reader keep no large chunk alive", () => {
+  let carried: CarrierHandlers | undefined;
+  const carrier = {
+    ...{ kind: "memory" as const, remote: "x", bufferedBytes: 0 },
+    write: () => true,
+    start: (handlers: CarrierHandlers) => (carried = handlers),
+    pause: () => undefined,
+    resume: () => undefined,
+    close: () => undefined,
+    channelBinding: () => undefined,
+  };
+  const tunnel = new MproxyTunnel({ carrier, clock: systemClock }, { dialect: "culvert-listener" });
+  const streams: ByteStream[] = [];
+  tunnel.allowStreams((_meta, stream) => void streams.push(stream));
+  const rest = { service: "tcp", servicePort: "", name: "", connection: diallerId(1) };
+  const frames = Buffer.concat([
+    encodeFrameHeader({ kind: "connection", ...rest, length: 0 }),
+    ...[1, 2].flatMap(() => [
+      encodeFrameHeader({ kind: "data", ...rest, length: 3 }),
+      Buffer.from("few"),
+    ]),
+  ]);
+  // Memory as a socket gives it.
+  const chunk = Buffer.alloc(64 * 1024);
+  frames.copy(chunk);
+  carried?.data(chunk.subarray(0, frames.length));
+  const first = streams[0]?.read(3) as Buffer;
+  const second = streams[0]?.read(3) as Buffer;
+  expect([String(first), String(second)]).toEqual(["few", "few"]);
+  for (const { buffer } of [first, second]) expect(buffer.byteLength).toBeLessThan(chunk.length);
+  tunnel.close(done);
 });

@@ -1,156 +1,211 @@
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock, CloseReason, Timer } from "@culvert/runtime";
-import type { WebSocket } from "ws";
+import {
+  errorText,
+  releaseBuffer,
+  type Clock,
+  type CloseReason,
+  type Timer,
+} from "@culvert/runtime";
 import { carrierDefaults } from "./carrier-defaults.ts";
 import type { Carrier, CarrierHandlers } from "./carrier.ts";
 import { channelBindingOf } from "./channel-binding.ts";
 import { failed } from "./stream-carrier.ts";
 import { protocolError } from "./tunnel-goodbye.ts";
+import type { UpgradedWebSocket } from "./upgraded-web-socket.ts";
+import { closeCodeOf, WebSocketDecoder, type WebSocketEvent } from "./web-socket-decoder.ts";
+import { maxControlFrameBytes, WebSocketCloseCode } from "./web-socket-frame.ts";
+import { WebSocketSender } from "./web-socket-sender.ts";
 
 /** What a {@link WebSocketCarrier} is made from. */
 export interface WebSocketCarrierOptions {
   readonly clock: Clock;
-  /** The socket under the WebSocket: TLS where that ends in this process. */
-  readonly socket: Duplex;
   /** Where the peer is, for logs and status. */
   readonly remote: string;
 }
 
 /**
- * A carrier over an open WebSocket (RFC 6455), which it owns. Frames of the tunnel and messages need not coincide: the bytes of
- * binary messages, one behind the other, are the tunnel's. Text is the peer's fault.
+ * A carrier over an open WebSocket (RFC 6455), whose socket it takes and owns. Frames of the tunnel and messages need not coincide: the
+ * bytes of binary messages, one behind the other, are the tunnel's. Text is the peer's fault.
  */
 export class WebSocketCarrier implements Carrier {
   readonly kind = "websocket";
   readonly remote: string;
   readonly #clock: Clock;
-  readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
+  readonly #decoder: WebSocketDecoder;
+  readonly #sender: WebSocketSender;
+  /** A chunk of a socket of the system is nobody else's, and the decoder keeps none. */
+  readonly #releases: boolean;
   #handlers: CarrierHandlers | undefined;
   #full = false;
+  /** Why we have closed it. */
   #reason: CloseReason | undefined;
+  /** Why the peer has, or what was wrong with what it sent; nothing after that is read. */
+  #heard: CloseReason | undefined;
   #failure: Error | undefined;
+  #closing: "no" | "saying" | "said" = "no";
   #closeTimer: Timer | undefined;
+  #ponged: (() => void)[] = [];
   #over = false;
 
-  constructor(webSocket: WebSocket, { clock, socket, remote }: WebSocketCarrierOptions) {
+  constructor(webSocket: UpgradedWebSocket, { clock, remote }: WebSocketCarrierOptions) {
     this.remote = remote;
     this.#clock = clock;
-    this.#webSocket = webSocket;
+    const { socket, makeMask, maxMessageBytes } = webSocket.take();
     this.#socket = socket;
-    // Messages of several fragments are passed on as they are, not copied into one.
-    webSocket.binaryType = "fragments";
-    webSocket.on("error", (error) => (this.#failure ??= error));
+    this.#decoder = new WebSocketDecoder({ peerMasks: makeMask === undefined, maxMessageBytes });
+    this.#sender = new WebSocketSender(socket, makeMask, () => this.#onWritten());
+    this.#releases = socket instanceof Socket;
+    socket.pause();
     socket.on("error", (error: Error) => (this.#failure ??= error));
-    webSocket.on("close", (code, text) => this.#onClose(code, String(text)));
-    webSocket.on("message", (message, isBinary) => this.#onMessage(message, isBinary));
-    webSocket.on("ping", () => this.#handlers?.alive());
-    webSocket.on("pong", () => this.#handlers?.alive());
-    webSocket.pause();
+    socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
+    socket.on("end", () => this.#onEnd());
+    socket.on("close", () => this.#onClose());
   }
 
   get bufferedBytes(): number {
-    return this.#webSocket.bufferedAmount;
+    return this.#sender.bufferedBytes;
   }
 
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
-    if (this.#reason !== undefined) return true;
-    const last = chunks.length - 1;
-    this.#socket.cork();
-    for (const [index, chunk] of chunks.entries())
-      this.#send(chunk, index === last ? sent : undefined);
-    this.#socket.uncork();
+    if (this.#ending) return true;
+    this.#sender.send(chunks, sent);
     this.#full ||= this.bufferedBytes >= carrierDefaults.highWaterBytes;
     return !this.#full;
   }
 
   start(handlers: CarrierHandlers): void {
     this.#handlers = handlers;
-    if (this.#over) handlers.closed(this.#reason ?? abnormal(1006, "", this.#failure));
-    else this.#webSocket.resume();
+    if (this.#over) handlers.closed(this.#why());
+    else this.#socket.resume();
   }
 
   pause(): void {
-    if (this.#reason === undefined) this.#webSocket.pause();
+    if (!this.#ending) this.#socket.pause();
   }
 
   resume(): void {
-    if (this.#handlers !== undefined) this.#webSocket.resume();
+    if (this.#handlers !== undefined) this.#socket.resume();
   }
 
   close(reason: CloseReason): void {
-    this.#close(reason, reason.code === protocolError ? closeCode.protocol : closeCode.normal);
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    const { Protocol, Normal } = WebSocketCloseCode;
+    this.#sayClose(reason.code === protocolError ? Protocol : Normal, reason.text);
   }
 
   channelBinding(): Uint8Array | undefined {
     return channelBindingOf(this.#socket);
   }
 
-  ping(): void {
-    if (this.#reason === undefined) this.#webSocket.ping();
+  /** As {@link Carrier.ping}; `answered` is called at the next pong. */
+  ping(answered?: () => void): void {
+    if (this.#ending) return;
+    if (answered !== undefined) this.#ponged.push(answered);
+    this.#sender.ping();
   }
 
-  /** In messages of a size that every peer takes. */
-  #send(chunk: Uint8Array, sent: (() => void) | undefined): void {
-    const { sentMessageBytes } = carrierDefaults;
-    let rest = chunk;
-    while (rest.length > sentMessageBytes) {
-      this.#webSocket.send(rest.subarray(0, sentMessageBytes), sendOptions);
-      rest = rest.subarray(sentMessageBytes);
-    }
-    this.#webSocket.send(rest, sendOptions, () => {
-      sent?.();
-      this.#onWritten();
-    });
+  /** Whether nothing is sent any more but a close frame. */
+  get #ending(): boolean {
+    return this.#reason !== undefined || this.#heard !== undefined || this.#over;
   }
 
   readonly #onWritten = (): void => {
     if (!this.#full || this.bufferedBytes > carrierDefaults.lowWaterBytes) return;
     this.#full = false;
-    if (this.#reason === undefined) this.#handlers?.drain();
+    if (!this.#ending) this.#handlers?.drain();
   };
 
-  #onMessage(message: unknown, isBinary: boolean): void {
-    if (!isBinary) {
-      const text = "the peer sent text where only binary messages are allowed";
-      this.#close({ by: "peer-stack", code: "text_message", text }, closeCode.unsupported);
+  #onData(chunk: Uint8Array): void {
+    // What comes behind a close frame or a fault is read only so that the end can come.
+    if (this.#heard !== undefined) return;
+    let events: readonly WebSocketEvent[];
+    try {
+      events = this.#decoder.push(chunk);
+    } catch (error) {
+      this.#refuse(error);
       return;
     }
-    for (const bytes of message as readonly Uint8Array[]) {
-      if (this.#reason === undefined && bytes.length > 0) this.#handlers?.data(bytes);
+    if (this.#releases) releaseBuffer(chunk);
+    for (const event of events) this.#handle(event);
+    // A large message on a slow path is a sign of life before it is there.
+    if (events.length === 0) this.#handlers?.alive();
+  }
+
+  #handle(event: WebSocketEvent): void {
+    if (event.type === "close") this.#heardClose(event.code, event.text);
+    else if (this.#reason !== undefined) return;
+    else if (event.type === "bytes") this.#handlers?.data(event.bytes);
+    else {
+      if (event.type === "ping") this.#sender.pong(event.payload);
+      else for (const answered of this.#ponged.splice(0)) answered();
+      this.#handlers?.alive();
     }
   }
 
-  #close(reason: CloseReason, code: number): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
-    this.#closeTimer = this.#clock.setTimer(carrierDefaults.closeTimeout, () =>
-      this.#webSocket.terminate(),
-    );
-    // What waits in front of the peer's own close has to be read.
-    this.#webSocket.resume();
-    this.#webSocket.close(code, cutText(reason.text));
+  #refuse(error: unknown): void {
+    const closeCode = closeCodeOf(error);
+    const code =
+      closeCode === WebSocketCloseCode.Unsupported ? "text_message" : "websocket_protocol";
+    const text = errorText(error);
+    this.#heard = { by: "peer-stack", code, text };
+    this.#sayClose(closeCode, text);
+    this.#endWhenSaid();
   }
 
-  #onClose(code: number, text: string): void {
+  #heardClose(code: number | undefined, text: string): void {
+    this.#heard = reasonOfClose(code ?? WebSocketCloseCode.Absent, text);
+    // Its code is given back (RFC 6455 §5.5.1).
+    this.#sayClose(code, text);
+    this.#endWhenSaid();
+  }
+
+  #onEnd(): void {
+    this.#watchEnd();
+    if (this.#closing === "saying") this.#heard ??= cut;
+    else this.#socket.end();
+  }
+
+  #sayClose(code: number | undefined, text: string): void {
+    if (this.#closing !== "no") return;
+    this.#closing = "saying";
+    this.#watchEnd();
+    // What waits in front of the peer's own close has to be read.
+    this.#socket.resume();
+    this.#sender.close(code, cutText(text), () => {
+      this.#closing = "said";
+      this.#endWhenSaid();
+    });
+  }
+
+  /** The connection ends once both have said so, and both end it. */
+  #endWhenSaid(): void {
+    if (this.#closing === "said" && this.#heard !== undefined) this.#socket.end();
+  }
+
+  #watchEnd(): void {
+    this.#closeTimer ??= this.#clock.setTimer(carrierDefaults.closeTimeout, () =>
+      this.#socket.destroy(),
+    );
+  }
+
+  #onClose(): void {
     if (this.#over) return;
     this.#over = true;
     this.#closeTimer?.cancel();
-    this.#socket.destroy();
-    this.#reason ??= abnormal(code, text, this.#failure);
-    this.#handlers?.closed(this.#reason);
+    this.#handlers?.closed(this.#why());
+  }
+
+  #why(): CloseReason {
+    if (this.#reason !== undefined) return this.#reason;
+    return this.#heard ?? (this.#failure === undefined ? cut : failed(this.#failure));
   }
 }
 
-function abnormal(code: number, text: string, failure: Error | undefined): CloseReason {
-  if (failure !== undefined && /^(WS_ERR|HPE)_/.test(String((failure as { code?: string }).code))) {
-    return { by: "peer-stack", code: "websocket_protocol", text: failure.message };
-  }
-  if (code === closeCode.none) {
-    if (failure !== undefined) return failed(failure);
-    return { by: "network", code: "cut", text: "the WebSocket was cut" };
-  }
-  if (code === closeCode.normal || code === closeCode.goingAway) {
+function reasonOfClose(code: number, text: string): CloseReason {
+  if (code === WebSocketCloseCode.Normal || code === WebSocketCloseCode.GoingAway) {
     return { by: "peer-app", code: "closed", text };
   }
   const by = faultCodes.has(code) ? "peer-stack" : "peer-app";
@@ -164,9 +219,12 @@ function cutText(text: string): string {
   return cut.replace(/[\ud800-\udbff]$/, "");
 }
 
-const sendOptions = { binary: true, compress: false } as const;
-/** RFC 6455 §7.4.1. `none`: the connection ended without a close frame. */
-const closeCode = { normal: 1000, goingAway: 1001, protocol: 1002, unsupported: 1003, none: 1006 };
+const cut: CloseReason = { by: "network", code: "cut", text: "the WebSocket was cut" };
 /** The peer's WebSocket or tunnel found fault with us: protocol, kind of data, text that is no UTF-8, size. */
-const faultCodes: ReadonlySet<number> = new Set([1002, 1003, 1007, 1009]);
-const maxCloseTextBytes = 123;
+const faultCodes: ReadonlySet<number> = new Set([
+  WebSocketCloseCode.Protocol,
+  WebSocketCloseCode.Unsupported,
+  WebSocketCloseCode.BadText,
+  WebSocketCloseCode.TooLarge,
+]);
+const maxCloseTextBytes = maxControlFrameBytes - 2;

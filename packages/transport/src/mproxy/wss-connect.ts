@@ -3,9 +3,10 @@ import { connect as connectNet, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { errorText, TransportError, type Clock } from "@culvert/runtime";
-import { WebSocket, type ClientOptions } from "ws";
+import type { ClientOptions } from "ws";
 import { formatHostPort, type HostPort } from "../host-port.ts";
 import { carrierDefaults } from "./carrier-defaults.ts";
+import { UpgradedWebSocket } from "./upgraded-web-socket.ts";
 import { sessionPath, sessionSubprotocol } from "./wss-names.ts";
 import { WebSocketCarrier } from "./web-socket-carrier.ts";
 
@@ -89,7 +90,7 @@ export async function upgradeToWebSocket(
   // The zone of a link-local address means nothing to others, and stands in no URL.
   const authority = formatHostPort({ ...target, host: target.host.replace(/%.*$/, "") });
   const url = `${tls ? "wss" : "ws"}://${authority}${sessionPath}`;
-  const webSocket = new WebSocket(url, [sessionSubprotocol], {
+  const webSocket = new UpgradedWebSocket(url, [sessionSubprotocol], {
     createConnection: (() => socket) as unknown as CreateConnection,
     perMessageDeflate: false,
     maxPayload: carrierDefaults.maxMessageBytes,
@@ -113,7 +114,7 @@ export async function upgradeToWebSocket(
     // Made in the event itself, so that what came behind the answer waits in it.
     webSocket.once("open", () => {
       signal.removeEventListener("abort", onAbort);
-      const carrier = new WebSocketCarrier(webSocket, { clock, socket, remote });
+      const carrier = new WebSocketCarrier(webSocket, { clock, remote });
       webSocket.off("error", onError);
       resolve(carrier);
     });

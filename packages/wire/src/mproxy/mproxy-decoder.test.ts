@@ -133,6 +133,18 @@ describe("MproxyDecoder", () => {
     expect(last.map(({ type }) => type)).toEqual(["body", "end"]);
   });
 
+  it("keeps nothing of a chunk, whose memory may be used again at once", () => {
+    const decoder = new MproxyDecoder();
+    const chunk = header("IPv4,192.0.2.1,5,0,tcp,,");
+    const place = chunk.indexOf(",5,") + 1;
+    const ports = ["5", "6", "7"].map((port) => {
+      chunk.write(port, place);
+      const [event] = decoder.push(chunk);
+      return event?.type === "frame" && event.frame.connection.port;
+    });
+    expect(ports).toEqual(["5", "6", "7"]);
+  });
+
   it.each([
     [4_294_967_296, "data"],
     [16 * 1024 * 1024 + 1, "data"],

@@ -131,7 +131,8 @@ export class MproxyDecoder {
   #decode(header: Uint8Array): MproxyFrame {
     if (this.#lastFrame !== undefined && same(header, this.#lastHeader)) return this.#lastFrame;
     this.#lastFrame = decodeFrameHeader(header);
-    this.#lastHeader = header.slice();
+    // A Buffer's own slice would be a view on the chunk.
+    this.#lastHeader = new Uint8Array(header);
     return this.#lastFrame;
   }
 
