@@ -321,6 +321,63 @@ describe.skipIf(missing("curl", "openssl"))("what a client is told", () => {
   });
 });
 
+it("a relay without names of its own takes what it must under any name that nobody serves, and has no page there", async () => {
+  const { https, http, entrance, add, metric } = await useEntrance({ names: [] });
+  const { port } = await useSite(() => "site");
+  add("app.example.com", new LocalDevice("lan-box", port));
+  entrance.addPages(({ url }) =>
+    url === "/.well-known/x"
+      ? { status: 200, contentType: "text/plain", body: "found" }
+      : undefined,
+  );
+  const sockets = new WebSocketServer({ noServer: true });
+  onTestFinished(() => sockets.close());
+  entrance.addUpgrades(
+    {
+      accepts: ({ url }) => url === "/session",
+      upgrade: (request, socket, head) => {
+        sockets.handleUpgrade(request, socket, head, (accepted) => accepted.send("session"));
+      },
+    },
+    "https",
+  );
+  const open = (servername: string, host: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = new WebSocket(`wss://127.0.0.1:${https}/session`, {
+        // ws hands it on to tls.connect, which its types do not say.
+        ...{ servername },
+        headers: { host },
+        rejectUnauthorized: false,
+      });
+      socket.on("message", (data: Buffer) => {
+        resolve(data.toString());
+        socket.close();
+      });
+      socket.on("error", (error) => resolve(error.message));
+    });
+  expect(await open("any.example.com", "any.example.com")).toBe("session");
+  expect(await open("any.example.com", "other.example.com")).toContain("421");
+  expect(await open("app.example.com", "any.example.com")).toContain("421");
+  const code = ["-o", "/dev/null", "-w", "%{http_code}"];
+  const ask = async (name: string, path: string, ...more: string[]): Promise<string> => {
+    const to = ["--connect-to", `${name}:${https}:127.0.0.1:${https}`];
+    const url = `https://${name}:${https}${path}`;
+    return (await run("curl", ["-sSk", ...to, ...more, url])).stdout;
+  };
+  for (const version of ["--http1.1", "--http2"]) {
+    expect(await ask("any.example.com", "/.well-known/x", version)).toBe("found");
+    expect(await ask("any.example.com", "/", version, ...code)).toBe("404");
+    expect(await ask("any.example.com", "/x", version, ...code)).toBe("404");
+    const other = ["-H", "Host: other.example.com"];
+    expect(await ask("any.example.com", "/.well-known/x", version, ...other, ...code)).toBe("421");
+    expect(await ask("app.example.com", "/", version)).toBe("site");
+    expect(await ask("127.0.0.1", "/", version)).toContain("This is a Culvert relay");
+  }
+  expect(await metric("culvert_relay_public_refused_total", { reason: "unknown_name" })).toBe(4);
+  const plain = ["-sS", ...code, "-H", "Host: any.example.com", `http://127.0.0.1:${http}/`];
+  expect((await run("curl", plain)).stdout).toBe("404");
+});
+
 it("WebSockets of the relay's own names go to who accepts them, over TLS and at the plain listener alone", async () => {
   const { https, http, plain, entrance } = await useEntrance();
   const sockets = new WebSocketServer({ noServer: true });

@@ -53,7 +53,7 @@ export function webSchema() {
     names: withDefault(
       listOf(dnsNameKind, 100),
       "[]",
-      "The relay's own DNS names. Without any, every name is its own that nobody serves; a connection to an address always is.",
+      "The relay's own DNS names. Without any, sessions and Telebit devices come by every name that nobody serves, with pages 404.",
     ),
     certificates: withDefault(
       listOf(entryOf<CertificateFiles>({ certFile: pathKind, keyFile: pathKind }), 1_000),

@@ -58,6 +58,11 @@ export class NameTable {
     return this.#own.size === 0 ? this.#find(name) === undefined : this.#own.has(name);
   }
 
+  /** Whether a name was told to the relay as its own. */
+  isNamed(name: string): boolean {
+    return this.#own.has(name);
+  }
+
   /**
    * Adds a device under a name or wildcard. Returns the function that takes it away again; calling it twice does nothing.
    * @throws ConfigError `bad_name` where it is none, or is the relay's own; LimitError `queue_full`, whose `data.limit` is

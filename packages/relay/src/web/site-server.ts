@@ -63,7 +63,7 @@ export class SiteServer implements HttpHandler {
         this.#redirect(exchange, judged.location);
         return;
       case "own":
-        this.#say(exchange, this.#ownPage(exchange));
+        this.#own(exchange, judged.named);
         return;
       case "site":
         void this.#forward(exchange, judged.route, judged.name);
@@ -106,7 +106,7 @@ export class SiteServer implements HttpHandler {
     const host = authority === undefined ? undefined : hostOfAuthority(authority);
     if (authority !== undefined && host === undefined) return refused(400, "bad_request");
     const { names, challenge, requestsPerConnection } = this.#deps;
-    if (client.ownOnly) return { kind: "own" };
+    if (client.ownOnly) return { kind: "own", named: true };
     if (client.openRequests > requestsPerConnection) return refused(503, "connections");
     const token = challengeToken(target);
     const answer = token === undefined ? undefined : challenge(token);
@@ -114,17 +114,16 @@ export class SiteServer implements HttpHandler {
       return { kind: "page", page: { status: 200, contentType: "text/plain", body: answer } };
     }
     const name = host?.kind === "name" ? host.name : undefined;
-    if (client.tls !== "none" && name !== client.serverName) {
-      // An address in Host goes with a connection that named nobody: both mean the relay itself.
-      const bothOwn = [name, client.serverName].every(
-        (one) => one === undefined || names.isOwn(one),
-      );
-      if (!bothOwn) return refused(421, "misdirected");
+    if (client.tls !== "none" && !this.#agree(name, client.serverName)) {
+      return refused(421, "misdirected");
     }
-    if (name === undefined) return { kind: "own" };
+    if (name === undefined) return { kind: "own", named: true };
     if (names.isOwn(name)) {
-      const location = client.tls === "none" ? this.#httpsUrl(name, target) : undefined;
-      return location === undefined ? { kind: "own" } : { kind: "redirect", location };
+      const named = names.isNamed(name);
+      if (client.tls !== "none") return { kind: "own", named };
+      if (!named) return refused(404, "unknown_name");
+      const location = this.#httpsUrl(name, target);
+      return location === undefined ? { kind: "own", named } : { kind: "redirect", location };
     }
     if (client.isSpread(name)) return refused(421, "misdirected");
     const route = client.route(names, name);
@@ -137,6 +136,19 @@ export class SiteServer implements HttpHandler {
     }
     if (!route.device.connected) return refused(502, "device_away");
     return { kind: "site", route, name };
+  }
+
+  /**
+   * Whether SNI and Host go together: they are the same, or both mean the relay itself, as an address in Host and a connection that
+   * named nobody do. Names that are the relay's only because nobody serves them are not one another's.
+   */
+  #agree(name: string | undefined, serverName: string | undefined): boolean {
+    if (name === serverName) return true;
+    const { names } = this.#deps;
+    const bothNames = name !== undefined && serverName !== undefined;
+    return [name, serverName].every(
+      (one) => one === undefined || (bothNames ? names.isNamed(one) : names.isOwn(one)),
+    );
   }
 
   /** Tokens and sessions are not for the open internet to read: in clear they come from a proxy alone. */
@@ -214,7 +226,8 @@ export class SiteServer implements HttpHandler {
     return gate;
   }
 
-  #ownPage(exchange: Exchange): Page {
+  /** `named`: whether the name, if there is one, was told to the relay as its own. */
+  #own(exchange: Exchange, named: boolean): void {
     const { method, target, authority, client } = exchange;
     const request = {
       method,
@@ -224,11 +237,14 @@ export class SiteServer implements HttpHandler {
     };
     for (const page of this.#deps.pages) {
       const found = page(request);
-      if (found !== undefined) return found;
+      if (found === undefined) continue;
+      this.#say(exchange, found);
+      return;
     }
-    if (!["GET", "HEAD"].includes(method)) return errorPage(405);
-    if (target !== "/") return { ...plain("Not found.\n"), status: 404 };
-    return plain("This is a Culvert relay.\n");
+    if (!named) this.#refuse(exchange, 404, "unknown_name");
+    else if (!["GET", "HEAD"].includes(method)) this.#say(exchange, errorPage(405));
+    else if (target === "/") this.#say(exchange, plain("This is a Culvert relay.\n"));
+    else this.#say(exchange, { ...plain("Not found.\n"), status: 404 });
   }
 
   /** Undefined where there is no TLS to go to. */
@@ -283,7 +299,7 @@ type Judgement =
   | { readonly kind: "refused"; readonly status: ErrorStatus; readonly reason: PublicRefusal }
   | { readonly kind: "page"; readonly page: Page }
   | { readonly kind: "redirect"; readonly location: string }
-  | { readonly kind: "own" }
+  | { readonly kind: "own"; readonly named: boolean }
   | { readonly kind: "site"; readonly route: NameRoute; readonly name: string };
 
 function refused(status: ErrorStatus, reason: PublicRefusal): Judgement {

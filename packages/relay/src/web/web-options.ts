@@ -72,7 +72,10 @@ export interface WebOptions {
   readonly http: readonly HostPort[];
   /** Listeners for sessions by WebSocket without TLS; no public name is served there. */
   readonly plain: readonly HostPort[];
-  /** The relay's own names; empty = all that nobody serves. A connection without a name, or to an address, is its own too. */
+  /**
+   * The relay's own names; empty = all that nobody serves, on which sessions, Telebit devices and their documents are found by TLS, and
+   * 404 otherwise. A connection without a name, or to an address, is its own too.
+   */
   readonly names: readonly string[];
   readonly certificates: readonly CertificateFiles[];
   /** Undefined = no ACME. */
