@@ -86,7 +86,7 @@ function linkSchema() {
       first: withDefault(
         waitDuration,
         configDefaults.reconnectFirst,
-        "The wait before the first new attempt; it doubles with each, with jitter.",
+        "The wait before the first new attempt; it grows by a quarter with each, with jitter.",
       ),
       cap: withDefault(
         waitDuration,

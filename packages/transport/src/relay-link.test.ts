@@ -1,12 +1,14 @@
 import { generateIdentity } from "@culvert/identity";
 import { createMemoryNetwork, quicDefaults, type QuicListener } from "@culvert/quic";
-import { millis, type CloseReason, type Millis } from "@culvert/runtime";
+import { millis, TransportError, type CloseReason, type Millis } from "@culvert/runtime";
 import { seededRandom, VirtualClock } from "@culvert/testkit";
 import { Status } from "@culvert/wire";
 import { afterEach, describe, expect, it } from "vitest";
 import { answerAndEnd } from "./answer-and-end.ts";
+import { reconnectDefaults } from "./defaults.ts";
 import { QuicSession } from "./quic-session.ts";
-import { RelayLink, type LinkObserver } from "./relay-link.ts";
+import { RelayLink, type LinkObserver, type RelayLinkOptions } from "./relay-link.ts";
+import type { Session } from "./session.ts";
 import { readTip } from "./tip-io.ts";
 
 const done: CloseReason = { by: "us", code: "done", text: "test over" };
@@ -19,6 +21,8 @@ async function scene(script: number[]): Promise<{
   events: string[];
   delays: Millis[];
   relaySessions: QuicSession[];
+  /** As if the relay had started anew and answered with a stateless reset. */
+  forget: () => void;
 }> {
   const clock = new VirtualClock();
   const network = createMemoryNetwork({ clock });
@@ -37,6 +41,7 @@ async function scene(script: number[]): Promise<{
       void answerAttach(session, script.shift() ?? Status.ok, clock);
     }
   })();
+  const resets: (() => void)[] = [];
   const events: string[] = [];
   const delays: Millis[] = [];
   const observer: LinkObserver = {
@@ -61,35 +66,33 @@ async function scene(script: number[]): Promise<{
       clock,
       random: seededRandom(1),
       observer,
-      dial: async (signal) =>
-        new QuicSession(
-          await engine.dial({
-            address: listener.address,
-            identity: client,
-            expectedPeer: relay.peerId,
-            settings: quicDefaults,
-            signal,
-          }),
-        ),
-    },
-    {
-      attach: {
-        kind: "attach",
-        role: "client",
-        services: [],
-        instanceId: new Uint8Array(16),
-        transient: false,
-        software: "culvert/test",
-        capabilities: [],
+      dial: async (signal) => {
+        const connection = await engine.dial({
+          address: listener.address,
+          identity: client,
+          expectedPeer: relay.peerId,
+          settings: quicDefaults,
+          signal,
+        });
+        return forgettable(new QuicSession(connection), resets);
       },
-      retry: { first: millis(100), cap: millis(1_000), factor: 2 },
-      dialTimeout: millis(6_000),
-      tipDeadline: millis(5_000),
-      moveDrain: millis(60_000),
     },
+    linkOptions,
   );
   links.push({ link, clock });
-  return { clock, link, listener, events, delays, relaySessions };
+  return {
+    ...{ clock, link, listener, events, delays, relaySessions },
+    forget: () => resets.at(-1)?.(),
+  };
+}
+
+/** A session that may also end by a stateless reset, which the memory network does not have. */
+function forgettable(session: QuicSession, resets: (() => void)[]): QuicSession {
+  const reset = new Promise<CloseReason>((resolve) => {
+    const reason: CloseReason = { by: "peer-stack", code: "stateless_reset", text: "" };
+    resets.push(() => resolve(reason));
+  });
+  return Object.defineProperty(session, "closed", { value: Promise.race([session.closed, reset]) });
 }
 
 async function answerAttach(
@@ -109,6 +112,33 @@ async function answerAttach(
     clock,
   );
 }
+
+const linkOptions: RelayLinkOptions = {
+  attach: {
+    kind: "attach",
+    role: "client",
+    services: [],
+    instanceId: new Uint8Array(16),
+    transient: false,
+    software: "culvert/test",
+    capabilities: [],
+  },
+  retry: { first: millis(100), cap: millis(1_000), factor: 2 },
+  dialTimeout: millis(6_000),
+  tipDeadline: millis(5_000),
+  moveDrain: millis(60_000),
+};
+
+const silentObserver: LinkObserver = {
+  dialing: () => undefined,
+  retrying: () => undefined,
+  refused: () => undefined,
+  attached: () => undefined,
+  detached: () => undefined,
+  moved: () => undefined,
+  notMoved: () => undefined,
+  left: () => undefined,
+};
 
 const silent = -1;
 let links: { link: RelayLink; clock: VirtualClock }[] = [];
@@ -134,6 +164,20 @@ describe("a link to the relay", () => {
     expect(events).toEqual(["attached", "detached peer-app", "attached"]);
   });
 
+  it("dials at once when the relay is there and has forgotten the session, and not again and again", async () => {
+    const { clock, link, events, forget } = await scene([]);
+    link.start();
+    await clock.advance(1_000);
+    forget();
+    await clock.advance(20);
+    expect(events).toEqual(["attached", "detached peer-stack", "attached"]);
+    forget();
+    await clock.advance(20);
+    expect(events.slice(3)).toEqual(["detached peer-stack"]);
+    await clock.advance(200);
+    expect(events.slice(4)).toEqual(["attached"]);
+  });
+
   it("backs off further each time, to its cap, and for ever", async () => {
     const { clock, link, listener, delays } = await scene([]);
     await listener.close();
@@ -145,6 +189,27 @@ describe("a link to the relay", () => {
     for (const delay of delays.slice(5)) {
       expect(delay).toBeGreaterThanOrEqual(500);
       expect(delay).toBeLessThanOrEqual(1_000);
+    }
+  });
+
+  it("finds a relay that takes half a second to start within a third of a second more", async () => {
+    for (let seed = 0; seed < 50; seed += 1) {
+      const clock = new VirtualClock();
+      const dials: number[] = [];
+      const dial = (): Promise<Session> => {
+        dials.push(clock.now());
+        return Promise.reject(new TransportError("dial_failed", "nobody listens there"));
+      };
+      const link = new RelayLink(
+        { clock, random: seededRandom(seed), observer: silentObserver, dial },
+        { ...linkOptions, retry: reconnectDefaults },
+      );
+      links.push({ link, clock });
+      const startedMs = clock.now();
+      link.start();
+      await clock.advance(2_000);
+      const found = dials.map((atMs) => atMs - startedMs).find((atMs) => atMs >= 500);
+      expect(found, `seed ${seed}`).toBeLessThan(834);
     }
   });
 

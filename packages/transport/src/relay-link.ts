@@ -212,8 +212,11 @@ export class RelayLink {
       this.#state = { kind: "connecting", lastError: `session lost: ${reason.text}` };
     }
     observer.detached(reason);
+    const lastedMs = clock.now() - attachedAt;
     // A session that dies young counts as a failed attempt, or two peers could chase each other without pause.
-    if (clock.now() - attachedAt >= youngSession) this.#schedule.reset();
+    if (lastedMs >= youngSession) this.#schedule.reset();
+    // A relay that answers so has started anew and is there: there is nothing to wait for.
+    if (reason.code === "stateless_reset" && lastedMs >= shortestLife) return millis(0);
     return this.#schedule.next();
   }
 
@@ -276,5 +279,7 @@ function knowsMove({ capabilities }: AttachAnswer): boolean {
 /** Pause after the relay has said no, which a quick retry would not change. */
 const refusedPause = millis(5_000);
 const youngSession = millis(1_000);
+/** Between two dials without a pause at the least, whatever the relay does. */
+const shortestLife = millis(500);
 /** UDP that a firewall blocks stays blocked for long, and a network that has changed is noticed soon enough. */
 const moveRetry: RetryOptions = { first: millis(1_000), cap: millis(60_000), factor: 2 };
