@@ -1,6 +1,7 @@
 import {
   createServer,
   request,
+  STATUS_CODES,
   type ClientRequest,
   type IncomingMessage,
   type Server,
@@ -19,6 +20,7 @@ import {
 import { badGatewayPage } from "./bad-gateway.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardedHeaders, passableHeaders } from "./forwarded-headers.ts";
+import { requestFault } from "./request-fault.ts";
 import { ServiceAgent } from "./service-agent.ts";
 
 /** One connection whose requests are to be forwarded. */
@@ -86,12 +88,20 @@ export class HttpForwarder {
     const { of, agent, timer } = connection;
     timer.cancel();
     const exchange = this.#begin(req);
-    const headers = forwardedHeaders(req, of);
-    const upstream = request({ agent, method: req.method, path: req.url, headers });
     connection.open += 1;
     res.once("close", () => {
       connection.open -= 1;
       of.exchange(exchange.done());
+    });
+    const fault = requestFault(req, of.name);
+    if (fault !== undefined) {
+      exchange.status = fault;
+      res.writeHead(fault, { connection: "close", "content-length": 0 }).end();
+      return;
+    }
+    const headers = forwardedHeaders(req, of);
+    const upstream = request({ agent, method: req.method, path: req.url, headers });
+    res.once("close", () => {
       if (!res.writableFinished) upstream.destroy();
     });
     upstream.on("error", (error) => {
@@ -139,6 +149,14 @@ export class HttpForwarder {
       return;
     }
     const exchange = this.#begin(req);
+    const fault = requestFault(req, of.name);
+    if (fault !== undefined) {
+      exchange.status = fault;
+      of.exchange(exchange.done());
+      const status = `${fault} ${STATUS_CODES[fault] ?? ""}`;
+      socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      return;
+    }
     const agent = new ServiceAgent(of.dial);
     const headers = [
       ...forwardedHeaders(req, of),

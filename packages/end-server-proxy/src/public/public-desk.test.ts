@@ -195,6 +195,41 @@ describe("an exposed name", () => {
     expect(told.exchanges).toMatchObject([{ path: "/page", status: 200 }]);
   });
 
+  it("is served under its own name alone, where TLS for it is ended here: each request is looked at", async () => {
+    const urls: unknown[] = [];
+    const server = createServer((req, res) => {
+      urls.push(req.url);
+      res.end("hello");
+    });
+    server.on("upgrade", (req, socket) => {
+      urls.push(req.url);
+      socket.destroy();
+    });
+    const files = await certificate();
+    const to = await listen(server);
+    const { told, visit } = desk(rule(to, { tls: "local", certificate: files }));
+    const get = async (target: string, ...lines: readonly string[]): Promise<string> => {
+      const client = await tls(visit(https).visitor);
+      const sound = "GET /sound HTTP/1.1\r\nHost: App.Example.com.:443\r\n\r\n";
+      const head = [`GET ${target} HTTP/1.1`, ...lines, "Connection: close", "", ""].join("\r\n");
+      const answer = await ask(client, sound + head);
+      client.destroy();
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK/);
+      return /[^]HTTP\/1\.1 (\d+) /.exec(answer)?.[1] ?? "";
+    };
+    expect(await get("/other", "Host: other.example.com")).toBe("421");
+    expect(await get("/address", "Host: 192.168.1.1")).toBe("421");
+    expect(await get("/none", "Host: a b")).toBe("400");
+    expect(await get("/two", "Host: app.example.com", "Host: other.example.com")).toBe("400");
+    expect(await get("http://other.example.com/", "Host: app.example.com")).toBe("400");
+    expect(await get("/good", "Host: app.example.com")).toBe("200");
+    const upgrading =
+      "GET /chat HTTP/1.1\r\nHost: other.example.com\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    expect(await ask(await tls(visit(https).visitor), upgrading)).toMatch(/^HTTP\/1\.1 421 /);
+    expect(new Set(urls)).toEqual(new Set(["/sound", "/good"]));
+    expect(told.exchanges.filter(({ status }) => status === 421)).toHaveLength(3);
+  });
+
   it("carries upgrades through TLS that is ended here; a refused one ends the connection", async () => {
     const server = createServer((_req, res) => res.end("no upgrade"));
     server.on("upgrade", (req, socket) => {
@@ -208,7 +243,8 @@ describe("an exposed name", () => {
     });
     const site = await listen(server);
     const { told, visit } = desk(rule(site, { tls: "local", certificate: await certificate() }));
-    const upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    const upgrade =
+      "GET /ws HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
     const client = await tls(visit(https).visitor);
     let heard = "";
     client.on("data", (chunk: Buffer) => (heard += chunk.toString()));
