@@ -13,10 +13,20 @@ export function installerScript(version = newestVersion): string {
 set -eu
 version=${version}
 target="$HOME/bin"
-archive="norouter-$(uname -s)-$(uname -m).tgz"
+url="https://github.com/norouter/norouter/releases/download/v$version/norouter-$(uname -s)-$(uname -m).tgz"
+archive=$(mktemp)
+trap 'rm -f "$archive"' EXIT
+if ! curl -fsSL -o "$archive" "$url"; then
+  echo "$url cannot be fetched; what there is: https://github.com/norouter/norouter/releases" >&2
+  exit 1
+fi
 mkdir -p "$target"
-curl -fsSL "https://github.com/norouter/norouter/releases/download/v$version/$archive" | tar -xzf - -C "$target" norouter
+tar -xzf "$archive" -C "$target" norouter
 "$target/norouter" --version
+case ":$PATH:" in
+*":$target:"*) ;;
+*) echo "$target is not on the path of this shell: write $target/norouter in manifests" ;;
+esac
 `;
 }
 

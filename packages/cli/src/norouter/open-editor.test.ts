@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -20,7 +28,7 @@ describe("openEditor", () => {
     made.push(dirname(path!));
     expect(readFileSync(path!, "utf8")).toBe("hosts:");
     const file = join(folder, "new.yaml");
-    await openEditor(file, { env: { EDITOR: "true" }, isTerminal: true });
+    await openEditor(file, { env: { EDITOR: "touch -d 2001-01-01" }, isTerminal: true });
     expect(readFileSync(file, "utf8")).toBe(exampleManifest);
   });
 
@@ -28,6 +36,12 @@ describe("openEditor", () => {
     const file = join(folder, "own.yaml");
     const untouched = { env: { EDITOR: "true" }, isTerminal: true };
     expect(await openEditor(join(folder, "other.yaml"), untouched)).toBeUndefined();
+    expect(existsSync(join(folder, "other.yaml"))).toBe(false);
+    const own = (): string[] =>
+      readdirSync(tmpdir()).filter((one) => one.startsWith(`norouter-${process.pid}-`));
+    const before = own();
+    expect(await openEditor(undefined, untouched)).toBeUndefined();
+    expect(own()).toEqual(before);
     writeFileSync(file, "mine");
     utimesSync(file, 1, 1);
     expect(await openEditor(file, untouched)).toBe(file);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exampleManifest } from "@culvert/norouter";
@@ -13,7 +13,7 @@ export interface EditorDeps {
 
 /**
  * Lets the user write a manifest in an editor: `file`, or an example in a new file where none is given. Returns the file; undefined
- * where nothing was written.
+ * where nothing was written, of which nothing is left then.
  * @throws ConfigError `bad_usage` without a terminal or an editor.
  */
 export async function openEditor(
@@ -21,7 +21,9 @@ export async function openEditor(
   { env, isTerminal }: EditorDeps,
 ): Promise<string | undefined> {
   if (!isTerminal) throw new ConfigError("bad_usage", "--open-editor needs a terminal");
-  const path = file ?? join(mkdtempSync(join(tmpdir(), "norouter-")), "mesh.yaml");
+  const folder =
+    file === undefined ? mkdtempSync(join(tmpdir(), `norouter-${process.pid}-`)) : undefined;
+  const path = file ?? join(folder ?? "", "mesh.yaml");
   const isNew = statSync(path, { throwIfNoEntry: false }) === undefined;
   if (isNew) writeFileSync(path, exampleManifest, { mode: 0o600 });
   const before = statSync(path).mtimeMs;
@@ -29,7 +31,9 @@ export async function openEditor(
     const [program, ...args] = (command ?? "").split(/\s+/).filter((word) => word !== "");
     if (program === undefined || !(await runEditor(program, [...args, path]))) continue;
     // An example that nobody touched is no manifest of anybody's.
-    return isNew && statSync(path).mtimeMs === before ? undefined : path;
+    if (!isNew || statSync(path).mtimeMs !== before) return path;
+    rmSync(folder ?? path, { recursive: true });
+    return undefined;
   }
   throw new ConfigError("bad_usage", "no editor found: set VISUAL or EDITOR");
 }

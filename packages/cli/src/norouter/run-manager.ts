@@ -48,7 +48,10 @@ export async function runNorouterManager(
       ? await openEditor(manifest, { env: process.env, isTerminal: process.stdout.isTTY })
       : manifest;
   if (file === undefined) {
-    if (options["openEditor"] === true) return;
+    if (options["openEditor"] === true) {
+      process.stderr.write("culvert: the example was left as it was, so nothing is started\n");
+      return;
+    }
     throw new ConfigError("bad_usage", "no manifest; culvert norouter show-example prints one");
   }
   const run = new ManagerRun(file, options);
