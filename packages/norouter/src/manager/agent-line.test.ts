@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { silentLog } from "@culvert/telemetry";
-import { logAgentLine } from "./agent-line.ts";
+import { lastWords, logAgentLine } from "./agent-line.ts";
 
 function logged(line: string): unknown[] {
   const calls: unknown[] = [];
@@ -26,4 +26,18 @@ describe("a line of an agent", () => {
       expect(logged(line)).toEqual([["info", "norouter.agent.stderr", { line }]]);
     },
   );
+});
+
+describe("the last words of an agent", () => {
+  it.each([
+    ["any text", "any text"],
+    ["{", "{"],
+    ["", undefined],
+    ['{"level":"info","event":"x.configured","me":"a"}', undefined],
+    ['{"level":"info","event":"x.ended","reason":"end of input"}', "x.ended: end of input"],
+    ['{"level":"warn","event":"x.failed","text":"no room"}', "x.failed: no room"],
+    ['{"level":"error","event":"x.fault","reason":7}', "x.fault"],
+  ])("are, of %s: %s", (line, words) => {
+    expect(lastWords(line)).toBe(words);
+  });
 });

@@ -19,6 +19,18 @@ export function logAgentLine(log: Log, line: string): void {
   else log.info("norouter.agent.stderr", entry);
 }
 
+/**
+ * What a line says of why an agent ended, should it be its last: any text, but of the events of our own agents only those that have a reason or
+ * are a warning.
+ */
+export function lastWords(line: string): string | undefined {
+  const { level, event, reason, text } = parseObject(line);
+  if (typeof event !== "string") return line === "" ? undefined : line;
+  const why = [reason, text].find((one) => typeof one === "string");
+  if (typeof why === "string") return `${event}: ${why}`;
+  return level === "warn" || level === "error" ? event : undefined;
+}
+
 function parseObject(line: string): Record<string, unknown> {
   if (!line.startsWith("{")) return {};
   try {

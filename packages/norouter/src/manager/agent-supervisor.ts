@@ -25,6 +25,7 @@ import {
 } from "@culvert/wire";
 import type { EgressLimits } from "../egress/frame-writer.ts";
 import { parseIpv4 } from "../router/ipv4.ts";
+import { lastWords } from "./agent-line.ts";
 import type { AgentLines } from "./agent-lines.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentState, AgentStatus } from "./agent-state.ts";
@@ -138,7 +139,7 @@ export class AgentSupervisor implements SwitchPort {
       onHeard: () => this.#liveness.heard(),
       onFrame: (frame) => this.#receive(frame),
       onStderrLine: (line) => {
-        this.#lastLine = line;
+        this.#lastLine = lastWords(line) ?? this.#lastLine;
         this.#deps.lines.add(line);
       },
       onEnd: (reason, kind) => this.#ended(reason, kind),

@@ -33,6 +33,13 @@ function sent(by: PacketSwitch, from: number, to: number, source = from): string
   return by.forward(from, packet(source, to), 0) ?? "forwarded";
 }
 
+it("a packet to a host whose agent is away is dropped for another reason than one to nobody", () => {
+  const packets = connected();
+  packets.detach(b);
+  expect(sent(packets, a, b)).toBe("agent_down");
+  expect(sent(packets, a, wiki)).toBe("no_route");
+});
+
 describe("a suggested route", () => {
   it("leads the packets of whoever suggested it, and the answers to them, and no others", () => {
     const packets = connected();

@@ -120,7 +120,7 @@ export class PacketSwitch {
     // The answers of machines behind a host come from their own addresses, to which the receiver has to have a way.
     if (source !== from && this.#routerOf(to).route(source) !== from) return "foreign_source";
     const port = this.#ports.get(to);
-    if (port === undefined) return "no_route";
+    if (port === undefined) return this.#plain.isHost(to) ? "agent_down" : "no_route";
     const reason = port.deliver(packet, reserved);
     if (reason === undefined) this.#count(from, to, packet.length);
     return reason;

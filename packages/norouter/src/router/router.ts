@@ -61,6 +61,11 @@ export class Router {
     return route?.via ?? destination;
   }
 
+  /** Whether an address is that of a host. */
+  isHost(address: number): boolean {
+    return this.#hosts.has(address);
+  }
+
   /** The address of the host that knows a name, by the last glob that it fits; undefined where there is none. */
   routeName(name: string): number | undefined {
     return this.#globs.find(({ glob }) => globMatches(glob, name))?.via;
