@@ -11,6 +11,7 @@ import { expect, it, onTestFailed, onTestFinished } from "vitest";
 import { Child, run } from "./support/child.ts";
 import { culvert, culvertPath } from "./support/culvert.ts";
 import { startDaemon } from "./support/daemon.ts";
+import { Nat } from "./support/nat.ts";
 import { runNginx } from "./support/nginx.ts";
 import { freePort } from "./support/ports.ts";
 import { makeCertificate } from "./support/public-entrance.ts";
@@ -92,7 +93,7 @@ interface Answer {
 }
 
 /** What a visitor gets who comes to the relay for the name. */
-function visit(trial: Trial, path: string, method = "GET"): Promise<Answer> {
+function visit(trial: Trial, path: string, method = "GET", withinMs = 10_000): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => {
     const request = httpsRequest(
       {
@@ -108,7 +109,7 @@ function visit(trial: Trial, path: string, method = "GET"): Promise<Answer> {
     request.on("error", reject);
     request.end();
   });
-  return within(10_000, `answer to ${path}`, answer);
+  return within(withinMs, `answer to ${path}`, answer);
 }
 
 it("makes a local web server public, shows every request, and ends with Ctrl-C", async () => {
@@ -374,6 +375,50 @@ it("is public again after the relay was away", async () => {
   await waitUntil("the page again", async () => (await visit(trial, "/")).text === "hello", {
     withinMs: 15_000,
   });
+});
+
+it("begins by WebSocket where UDP is blocked, and moves to QUIC when it passes: a request under way stays, new ones come by QUIC", async () => {
+  const { trial } = await usePublicTrial();
+  const nat = await Nat.use(trial.relayPort);
+  nat.blocked = true;
+  await trial.edit("server", (config) => {
+    (config["relay"] as Record<string, unknown>)["address"] = `127.0.0.1:${nat.port}`;
+    config["transports"] = ["quic", "wss"];
+  });
+  let isLong = false;
+  let finish = (): void => undefined;
+  const { port } = await website((request, response) => {
+    response.write("begun");
+    isLong ||= request.url === "/long";
+    if (request.url === "/long") finish = () => response.end(" and done");
+    else response.end();
+  });
+  const expose = new Expose(trial, [String(port), "--name", name, "--json"]);
+  await expose.line(/"event":"open"/);
+  const carriers = async (): Promise<readonly string[]> => {
+    const { peers } = await trial.status("relay");
+    return peers
+      .flatMap(({ sessions }) => sessions)
+      .map(({ transport, leaving }) => transport + (leaving ? ", leaving" : ""));
+  };
+  expect(await carriers()).toEqual(["mproxy/websocket"]);
+  const long = visit(trial, "/long", "GET", 60_000);
+  await waitUntil("the long request", () => isLong);
+  nat.blocked = false;
+  await waitUntil("the move", async () => (await carriers()).length === 2, { withinMs: 30_000 });
+  expect(await carriers()).toEqual(["mproxy/websocket, leaving", "quic/quiche"]);
+  for (let visits = 0; visits < 4; visits += 1) {
+    expect((await visit(trial, "/short")).text).toBe("begun");
+  }
+  const { peers } = await trial.status("relay");
+  const byQuic = peers.flatMap(({ sessions }) => sessions).find(({ leaving }) => !leaving);
+  expect(byQuic?.receivedBytes).toBeGreaterThan(4 * "begun".length);
+  finish();
+  expect((await long).text).toBe("begun and done");
+  await waitUntil("QUIC alone", async () => (await carriers()).length === 1, { withinMs: 20_000 });
+  expect(await carriers()).toEqual(["quic/quiche"]);
+  expect((await visit(trial, "/short")).text).toBe("begun");
+  expect(expose.lines.join("\n")).not.toContain("interrupted");
 });
 
 it("servers expose by their configuration: in turn, with who asked, and no more than is granted", async () => {

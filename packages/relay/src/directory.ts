@@ -96,7 +96,8 @@ export class Directory {
       exposes: attach.role === "server" ? (attach.exposes ?? []) : [],
       attachedAt: now,
     };
-    if (attach.transient) return this.#attachTransient(attached);
+    const moves = attach.capabilities.includes(Capability.move);
+    if (attach.transient) return this.#attachTransient(attached, moves);
     const standing = this.#standing.get(peer.id);
     const superseded = this.#superseded.get(peer.id) ?? [];
     if (standing !== undefined && standing.instance !== attached.instance) {
@@ -104,8 +105,11 @@ export class Directory {
       this.#superseded.set(peer.id, [...superseded, standing.instance].slice(-rememberedInstances));
     }
     this.#standing.set(peer.id, attached);
-    const moves = attach.capabilities.includes(Capability.move);
-    return { kind: "attached", attached, ...this.#take(attached, standing, moves) };
+    const left = moves && standing !== undefined && isOf(standing, attached) ? standing : undefined;
+    const { kept, replaced } = this.#sortLeaving(attached, left);
+    this.#keepLeaving(peer.id, kept);
+    if (standing !== undefined && left === undefined) replaced.push(standing);
+    return { kind: "attached", attached, replaced, left };
   }
 
   /** Forgets a session that has ended; a newer one of the same identity stays. */
@@ -118,21 +122,21 @@ export class Directory {
     if (others?.size === 0) this.#transient.delete(peer.id);
   }
 
-  /** What becomes of the sessions there were. */
-  #take(
+  /**
+   * What becomes of the sessions that were left, `left` the newest of them. Of one process the newest stay; those of other processes go
+   * with the standing session they belonged to, while one-shot sessions are nobody else's business.
+   */
+  #sortLeaving(
     attached: AttachedPeer,
-    standing: AttachedPeer | undefined,
-    moves: boolean,
-  ): Pick<AttachOutcome & { kind: "attached" }, "replaced" | "left"> {
-    const { id } = attached.peer;
-    const isOurs = ({ instance }: AttachedPeer): boolean => instance === attached.instance;
-    const left = moves && standing !== undefined && isOurs(standing) ? standing : undefined;
-    const before = [...(this.#leaving.get(id) ?? []), ...(left === undefined ? [] : [left])];
-    const kept = before.filter(isOurs).slice(-mostLeaving);
-    this.#keepLeaving(id, kept);
-    const replaced = before.filter((session) => !kept.includes(session));
-    if (standing !== undefined && left === undefined) replaced.push(standing);
-    return { replaced, left };
+    left: AttachedPeer | undefined,
+  ): { readonly kept: readonly AttachedPeer[]; readonly replaced: AttachedPeer[] } {
+    const all = [...(this.#leaving.get(attached.peer.id) ?? []), ...(left ? [left] : [])];
+    const ours = all.filter((one) => isOf(one, attached)).slice(-mostLeaving);
+    const isKept = (one: AttachedPeer): boolean => {
+      if (isOf(one, attached)) return ours.includes(one);
+      return attached.transient || one.transient;
+    };
+    return { kept: all.filter(isKept), replaced: all.filter((one) => !isKept(one)) };
   }
 
   #keepLeaving(id: PeerId, sessions: readonly AttachedPeer[]): void {
@@ -140,14 +144,25 @@ export class Directory {
     else this.#leaving.set(id, sessions);
   }
 
-  #attachTransient(attached: AttachedPeer): AttachOutcome {
-    const others = this.#transient.get(attached.peer.id) ?? new Set();
-    if (others.size >= this.#transientLimit) {
+  #attachTransient(attached: AttachedPeer, moves: boolean): AttachOutcome {
+    const { id } = attached.peer;
+    const before = [...(this.#transient.get(id) ?? [])];
+    const left = moves ? before.find((one) => isOf(one, attached)) : undefined;
+    const { kept, replaced } = this.#sortLeaving(attached, left);
+    const others = before.filter((one) => one !== left);
+    const leaving = kept.filter(({ transient }) => transient);
+    if (others.length + leaving.length >= this.#transientLimit) {
       return { kind: "limit", limit: "transientSessionsPerPeer" };
     }
-    this.#transient.set(attached.peer.id, others.add(attached));
-    return { kind: "attached", attached, replaced: [], left: undefined };
+    this.#keepLeaving(id, kept);
+    this.#transient.set(id, new Set([...others, attached]));
+    return { kind: "attached", attached, replaced, left };
   }
+}
+
+/** Whether two sessions are of the same process, and both its standing or both its one-shot ones. */
+function isOf(one: AttachedPeer, other: AttachedPeer): boolean {
+  return one.instance === other.instance && one.transient === other.transient;
 }
 
 function hex(bytes: Uint8Array): string {

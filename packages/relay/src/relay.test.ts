@@ -229,6 +229,54 @@ describe("attach", () => {
   });
 });
 
+describe("a one-shot session that moves", () => {
+  const move = { transient: true, capabilities: [Capability.move] };
+  const instance = (byte: number): Uint8Array => new Uint8Array(16).fill(byte);
+  const hasEnded = async (session: Session): Promise<boolean> => {
+    let ended = false;
+    void session.closed.then(() => (ended = true));
+    await new Promise(setImmediate);
+    return ended;
+  };
+
+  it("leaves its own earlier one alone, and neither the standing session nor one of another process", async () => {
+    const { attach, laptop, relay } = await world();
+    const standing = await attach(laptop);
+    const other = await attach(laptop, { transient: true, instanceId: instance(9) });
+    const from = await attach(laptop, { transient: true, instanceId: instance(1) });
+    const to = await attach(laptop, { ...move, instanceId: instance(1) });
+    for (const session of [standing, other, from, to]) expect(await hasEnded(session)).toBe(false);
+    const sessions = (): readonly boolean[] =>
+      relay
+        .status()
+        .peers.flatMap((peer) => peer.sessions)
+        .map(({ leaving }) => leaving);
+    expect(sessions().filter((leaving) => leaving)).toHaveLength(1);
+    // Another process with the same key takes over the standing session, and no one-shot one.
+    await attach(laptop, { instanceId: instance(2) });
+    await within(standing.closed, { what: "the end of the standing one" });
+    expect(sessions().filter((leaving) => leaving)).toHaveLength(1);
+    from.close({ by: "us", code: "moved", text: "moved" });
+    await waitUntil(() => !sessions().includes(true), { what: "the end of the one it left" });
+    for (const session of [other, to]) expect(await hasEnded(session)).toBe(false);
+  });
+
+  it("keeps two that it left, and those count to the limit", async () => {
+    const { attach, dial, laptop } = await world({ limits: { transientSessionsPerPeer: 3 } });
+    const instanceId = instance(1);
+    const [first, second] = [
+      await attach(laptop, { transient: true, instanceId }),
+      await attach(laptop, { ...move, instanceId }),
+    ];
+    const third = await attach(laptop, { ...move, instanceId });
+    const full = await ask(await dial(laptop), attachTip({ transient: true }));
+    expect(full).toMatchObject({ status: Status.resource_limit });
+    const fourth = await attach(laptop, { ...move, instanceId });
+    await within(first.closed, { what: "the end of the oldest" });
+    for (const session of [second, third, fourth]) expect(await hasEnded(session)).toBe(false);
+  });
+});
+
 describe("connect", () => {
   async function pair(options?: Parameters<typeof createWorld>[0]): Promise<{
     made: World;

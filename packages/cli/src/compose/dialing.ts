@@ -25,8 +25,12 @@ export interface LinkParts {
   readonly exposes?: readonly Expose[];
   /** A one-shot session beside the standing one. */
   readonly transient: boolean;
+  /** Stays with the transport it began with, since it is over before a better one would be of use. */
+  readonly stays?: boolean;
   /** Called when a session is attached. */
   readonly onAttached: () => void;
+  /** Called when the link has moved to a better session. */
+  readonly onMoved?: () => void;
   /** Called when an attempt failed or was refused; the link tries again by itself. */
   readonly onFailed?: (error: Error) => void;
   /** Takes the streams of each attached session. */
@@ -57,15 +61,17 @@ export function buildLink(
     {
       clock,
       random,
-      // A one-shot session is over before a better one would be of use. That of `culvert expose` stays where it began until it is lost:
-      // the relay knows moves of standing sessions alone, of which an identity has one.
       dial: plan.dial,
-      ...(parts.transient || better === undefined ? {} : { better }),
+      ...(parts.stays === true || better === undefined ? {} : { better }),
       observer: {
         ...observer,
         attached(session, answer) {
           observer.attached(session, answer);
           parts.onAttached();
+        },
+        moved(from, to) {
+          observer.moved(from, to);
+          parts.onMoved?.();
         },
         retrying(error, delay) {
           observer.retrying(error, delay);

@@ -53,6 +53,7 @@ async function carry(
       const link = buildLink(config, context, {
         services: [],
         transient: true,
+        stays: true,
         onAttached: resolve,
         onFailed: reject,
       });

@@ -69,9 +69,16 @@ async function expose(
     else refuse(error);
   };
   const attached = (): void => {
-    const problem = link === undefined ? undefined : announce(rule, link, lines);
-    if (problem !== undefined) failed(problem);
-    isOpen ||= problem === undefined;
+    const url = link === undefined ? undefined : urlOf(rule, link);
+    if (url instanceof Error) failed(url);
+    else if (url !== undefined) {
+      lines.opened(url, formatServiceTarget(rule.to));
+      isOpen = true;
+    }
+  };
+  const moved = (): void => {
+    const url = link === undefined ? undefined : urlOf(rule, link);
+    if (url instanceof Error) failed(url);
   };
   const proxy = new EndServerProxy(
     {
@@ -95,6 +102,7 @@ async function expose(
           transient: true,
           serve,
           onAttached: attached,
+          onMoved: moved,
           onFailed: failed,
         })),
     },
@@ -115,8 +123,8 @@ async function expose(
   }
 }
 
-/** Says where the service is public now; the result is why it is not. */
-function announce(rule: ExposeRule, link: RelayLink, lines: RequestLines): Error | undefined {
+/** Where the service is public now, or why it is not; undefined without a session. */
+function urlOf(rule: ExposeRule, link: RelayLink): string | Error | undefined {
   const { state } = link;
   if (state.kind !== "attached") return undefined;
   const [status] = exposeStatuses([rule], state.answer);
@@ -132,6 +140,5 @@ function announce(rule: ExposeRule, link: RelayLink, lines: RequestLines): Error
     const text = `the relay ends TLS of ${rule.name} (tls: end in its public.names); leave out --tls pass`;
     return new TransportError("refused", text);
   }
-  lines.opened(status.url, formatServiceTarget(rule.to));
-  return undefined;
+  return status.url;
 }
