@@ -5,6 +5,7 @@ import {
   flagsOf,
   peerAddress,
   peerInitial,
+  stackPort,
   peerPort,
   ScriptedPeer,
 } from "../scripted-peer.test-data.ts";
@@ -390,6 +391,61 @@ describe("receiving", () => {
     }
     await peer.clock.advance(0);
     expect(peer.taken()).toHaveLength(3);
+  });
+
+  test("the acknowledgement of a few bytes waits for something to ride on, where it may (RFC 9293 §3.8.6.3)", async () => {
+    const peer = new ScriptedPeer({ tcp: { ackDelayMs: 20 } });
+    const connection = await peer.open();
+    connection.resume();
+    await peer.sendBytes(100);
+    expect(peer.taken()).toEqual([]);
+    connection.write("answer");
+    await peer.clock.advance(0);
+    expect(peer.only()).toMatchObject({ acknowledgment: peer.sequence, payload: { length: 6 } });
+    await peer.clock.advance(100);
+    expect(peer.taken()).toEqual([]);
+  });
+
+  test("with news of the window, which is larger than what SYN could tell", async () => {
+    const peer = new ScriptedPeer({ tcp: { ackDelayMs: 20 } });
+    peer.stack.listen({ port: stackPort }, {}, (connection) => void connection.resume());
+    const options = { mss: 1_460, windowScale: 0 };
+    await peer.send({ sequence: peerInitial, acknowledgment: 0, flags: tcpFlag.syn, options });
+    peer.acknowledgment = (peer.only().sequence + 1) >>> 0;
+    // The first bytes come with the acknowledgement of SYN.
+    await peer.sendBytes(100);
+    expect(peer.taken()).toEqual([]);
+    await peer.clock.advance(20);
+    expect(peer.only().window * 64).toBeGreaterThan(1_000_000);
+  });
+
+  test("and waits no longer than allowed, nor for a second segment, nor with FIN", async () => {
+    const peer = new ScriptedPeer({ tcp: { ackDelayMs: 20 } });
+    const connection = await peer.open();
+    connection.resume();
+    await peer.sendBytes(100);
+    await peer.clock.advance(19);
+    expect(peer.taken()).toEqual([]);
+    await peer.clock.advance(1);
+    expect(peer.only().acknowledgment).toBe(peer.sequence);
+    await peer.sendBytes(100);
+    expect(peer.taken()).toEqual([]);
+    await peer.sendBytes(100);
+    expect(peer.only().acknowledgment).toBe(peer.sequence);
+    await peer.sendBytes(100, { flags: tcpFlag.ack | tcpFlag.fin });
+    expect(peer.only().acknowledgment).toBe((peer.sequence + 1) >>> 0);
+  });
+
+  test("what is large, or beyond a gap, is acknowledged in its turn even so", async () => {
+    const peer = new ScriptedPeer({ tcp: { ackDelayMs: 20 }, mtu: 9_000 });
+    const connection = await peer.open();
+    connection.resume();
+    await peer.sendBytes(2_049);
+    expect(peer.only().acknowledgment).toBe(peer.sequence);
+    const gap = peer.sequence;
+    peer.sequence = (gap + 10) >>> 0;
+    await peer.sendBytes(10);
+    expect(peer.only().acknowledgment).toBe(gap);
   });
 
   test("bytes that came before are acknowledged again", async () => {
