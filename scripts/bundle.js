@@ -3,7 +3,7 @@
  * thirty files where it would load some nine hundred, which is more than half of its start. What it was made from is written
  * beside it, in bundle.json, for packages/cli/bin/built-main.js to see whether it still holds.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
@@ -107,7 +107,7 @@ function checkExternals({ inputs }, root, folder) {
 function packageFolder(specifier, from) {
   const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
   const folder = join(from, "node_modules", name);
-  if (existsSync(folder)) return folder;
+  if (existsSync(folder)) return realpathSync(folder);
   return dirname(from) === from ? undefined : packageFolder(specifier, dirname(from));
 }
 
