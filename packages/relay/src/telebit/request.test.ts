@@ -51,6 +51,21 @@ describe("the discovery document", () => {
     expect(ask({ method: "POST" })).toMatchObject({ status: 405 });
   });
 
+  it("offers no pairing by e-mail, so that clients ask their user for a token, and those that pair all the same are told", () => {
+    expect(JSON.stringify(ask({}))).not.toContain("pair_request");
+    for (const method of ["POST", "GET"]) {
+      const answer = ask({ method, url: "/api/telebit.cloud/pair_request?x=1" });
+      expect(answer).toMatchObject({
+        status: 501,
+        contentType: "application/json",
+        body: { error: { code: "E_NO_PAIRING" } },
+      });
+      expect(JSON.stringify(answer)).toMatch(
+        /no e-mail.*ask whoever runs it for a token.*culvert token/,
+      );
+    }
+  });
+
   it("says the port where it is not 443, or real clients forget it", () => {
     expect(ask({ headers: { host: "relay.example.com:18443" } })).toEqual(found(":hostname:18443"));
     expect(ask({ headers: { host: "[2001:db8::1]:18443" } })).toEqual(found(":hostname:18443"));
