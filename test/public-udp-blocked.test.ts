@@ -25,7 +25,7 @@ const impossible =
   missing("ip", "iptables", "chromium", "curl", "openssl", "script");
 
 describe.skipIf(impossible)("a local web server made public by culvert expose, UDP blocked", () => {
-  it("is loaded by name in a browser and fetched whole, each request seen at the terminal, the session up by WebSocket within 1 s", async () => {
+  it("is loaded by name in a browser and fetched whole, each request seen at the terminal, the session up by WebSocket within 1 s, and by QUIC when UDP passes", async () => {
     const net = await useInternet([name, "relay.example.com"]);
     for (const side of [net.site, net.visitor]) await side.sh(`iptables -A INPUT ${anyUdp}`);
     const { folder, caFile, pin } = await useRelay(net);
@@ -70,8 +70,24 @@ describe.skipIf(impossible)("a local web server made public by culvert expose, U
       `session up after ${upMs} ms, page with ${site.assets} assets and a WebSocket after ${loaded.tookMs.toFixed(0)} ms, curl ${rate.toFixed(1)} MiB/s`,
     );
 
+    for (const side of [net.site, net.visitor]) await side.sh(`iptables -D INPUT ${anyUdp}`);
+    await waitUntil(
+      "the move to QUIC",
+      async () => (await carriers(folder)).some((each) => each.startsWith("quic/")),
+      // One attempt may be under way for the whole of its handshake time-out, and the next one later.
+      { withinMs: 45_000 },
+    );
+    // The WebSocket of the page is where it was, and what comes now goes the new way.
+    await page.evaluate("window.chat.send('still here')");
+    await page.waitForFunction("window.said === 'still here'", undefined, { timeout: 10_000 });
+    const before = await sentByQuic(folder);
+    await curl(net.visitor, ["--cacert", caFile, "--output", file, `https://${name}/download`]);
+    expect((await sentByQuic(folder)) - before).toBeGreaterThan(site.bytes);
+    expect(terminal.lines.filter((line) => line.endsWith(" /download"))).toHaveLength(2);
+    expect(terminal.lines.filter((line) => line.includes("not public"))).toEqual([]);
+
     await endByKey(terminal);
-  }, 90_000);
+  }, 150_000);
 });
 
 const anyUdp = "-p udp -j DROP";
@@ -239,12 +255,22 @@ function assetsIn({ lines }: Terminal): number {
   return new Set(paths.filter((path) => path !== undefined)).size;
 }
 
-/** What carries the sessions of the server that exposes, as the relay sees it. */
-async function carriers(folder: string): Promise<readonly string[]> {
+/** The sessions of the server that exposes, as the relay sees them. */
+async function sessions(folder: string): Promise<RelayStatus["peers"][number]["sessions"]> {
   const status = (await queryStatus(join(folder, "relay.sock"))) as RelayStatus;
-  return status.peers
-    .filter((peer) => peer.name === "lan-box")
-    .flatMap(({ sessions }) => sessions.map(({ transport }) => transport));
+  return status.peers.find((peer) => peer.name === "lan-box")?.sessions ?? [];
+}
+
+/** What carries them. */
+async function carriers(folder: string): Promise<readonly string[]> {
+  return (await sessions(folder)).map(({ transport }) => transport);
+}
+
+/** Bytes that have come from the server by QUIC. */
+async function sentByQuic(folder: string): Promise<number> {
+  return (await sessions(folder))
+    .filter(({ transport }) => transport.startsWith("quic/"))
+    .reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
 }
 
 /** How many UDP packets a namespace has dropped. */
