@@ -19,6 +19,7 @@ import {
 import { ConnectionStreams } from "./connection-streams.ts";
 import type { DriverCounts } from "./driver-counts.ts";
 import type { GuardedConnection } from "./guarded-connection.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { readNetworkError } from "./network-errors.ts";
 import { PathKeeper } from "./path-keeper.ts";
@@ -78,9 +79,11 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
   /** Datagrams received since the last turn. */
   #heard = 0;
   #heardMs: number;
-  #pingedMs: number;
   #sweptMs: number;
   #windowLimited = false;
+  /** What came in brought nothing for anybody here, so that no answer will follow from it. */
+  #unanswerable = false;
+  readonly #keepAlive: KeepAlive;
   readonly #acks: AckDelay;
   readonly #losses: LossWatch;
   readonly #timer: TurnTimer;
@@ -95,7 +98,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#settings = options.settings;
     this.#idleMs = options.settings.idleTimeout;
     const nowMs = deps.clock.now();
-    this.#heardMs = this.#pingedMs = this.#sweptMs = nowMs;
+    this.#heardMs = this.#sweptMs = nowMs;
     this.#state = { phase: "handshaking", deadlineMs: nowMs + options.settings.handshakeTimeout };
     this.streams = new ConnectionStreams({
       link: deps.link,
@@ -107,6 +110,10 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const { clock } = deps;
     const { counts } = deps.link;
     this.#acks = new AckDelay({ clock, counts, onDue: () => this.#schedule() });
+    this.#keepAlive = new KeepAlive({
+      received: () => deps.link.stats()?.recv ?? 0,
+      ...{ isServer: options.isServer, silenceMs: options.settings.keepAlive, nowMs },
+    });
     this.#losses = new LossWatch({ clock, link: deps.link, window: this.streams.window });
     this.#refusal = new RefusalCheck(deps.link);
     this.#paths = new PathKeeper(deps);
@@ -238,12 +245,10 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       this.#sweptMs = nowMs;
       this.streams.sweep();
     }
-    this.streams.receive();
+    const received = this.streams.receive();
+    this.#unanswerable = heard && !received;
     if (this.#hasEnded()) return;
-    if (nowMs >= this.#pingDueMs()) {
-      this.#pingedMs = nowMs;
-      link.ping();
-    }
+    if (this.#keepAlive.isDue(nowMs)) link.ping();
     // What waited goes first, and shows what room there is.
     if (this.streams.window.mayHoldUnsent) this.#flush();
     // No more than can leave now: what quiche holds unsent only grows old.
@@ -255,6 +260,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     this.#acks.heard(this.#heard);
     this.#heard = 0;
     this.#heardMs = nowMs;
+    this.#keepAlive.heard(nowMs);
     // Before a time-out, which came later, takes away what the peer has opened.
     this.streams.heard();
     this.#paths.update();
@@ -267,7 +273,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     const moved = this.#moved;
     this.#moved = false;
     if (moved || timerFired || !this.#isOpen() || this.streams.hasEnds) return false;
-    if (link.wantsToSend || link.fault !== undefined) return false;
+    if (this.#unanswerable || link.wantsToSend || link.fault !== undefined) return false;
     return !this.#findsLost() && this.#acks.putOff(nowMs);
   }
 
@@ -388,11 +394,6 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     return this.#state.phase === "over";
   }
 
-  #pingDueMs(): number {
-    // Whatever was heard: it may be forged, and then quiche's idle timer runs on while we would stay silent.
-    return this.#pingedMs + this.#settings.keepAlive;
-  }
-
   /** Sees to it that the next turn comes in time. */
   #endTurn(nowMs: number): void {
     const { link } = this.#deps;
@@ -401,7 +402,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
     // quiche rounds down, and would not act yet.
     let atMs = quicheMs === undefined ? Infinity : nowMs + quicheMs + 1;
     if (this.#state.phase === "handshaking") atMs = Math.min(atMs, this.#state.deadlineMs);
-    else atMs = Math.min(atMs, this.#pingDueMs(), this.#refusal.dueMs);
+    else atMs = Math.min(atMs, this.#keepAlive.dueMs, this.#refusal.dueMs);
     if (this.streams.needsSweep) atMs = Math.min(atMs, this.#sweptMs + sweepIntervalMs);
     this.#timer.fireBy(atMs, nowMs);
   }

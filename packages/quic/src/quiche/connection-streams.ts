@@ -97,15 +97,16 @@ export class ConnectionStreams implements StreamOwner {
     return stream;
   }
 
-  /** Passes on everything readable, and takes in new streams. */
-  receive(): void {
-    if (!this.#link.isReadable()) return;
+  /** Passes on everything readable, and takes in new streams. Returns whether there was anything. */
+  receive(): boolean {
+    if (!this.#link.isReadable()) return false;
     for (const streamId of this.#lastRead) {
       if (this.#link.streamReadable(streamId)) this.#visit(streamId);
     }
-    if (this.#lastRead.length > 0 && !this.#link.isReadable()) return;
+    if (this.#lastRead.length > 0 && !this.#link.isReadable()) return true;
     this.#lastRead.length = 0;
     this.#link.forEachReadable(this.#visitNew);
+    return true;
   }
 
   /** Datagrams came in: what was held up may go on, and the peer may have stopped any stream. */
