@@ -1,14 +1,23 @@
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
+import { createServer } from "node:http";
 import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import { connect } from "node:tls";
 import acme from "acme-client";
 import { expect, it, onTestFinished } from "vitest";
+import { createLog } from "@culvert/telemetry";
 import { Child, run } from "./support/child.ts";
 import { freePort } from "./support/ports.ts";
-import { LocalDevice, makeCertificate, useEntrance, useSite } from "./support/public-entrance.ts";
+import {
+  listenForTest,
+  LocalDevice,
+  makeCertificate,
+  useEntrance,
+  useSite,
+} from "./support/public-entrance.ts";
 import { findProgram, missing } from "./support/requires.ts";
 import { endWithTest, useTempFolder } from "./support/temp-folder.ts";
 import { waitUntil } from "./support/wait.ts";
@@ -72,13 +81,6 @@ it.skipIf(pebble === undefined)(
 );
 
 it("a start does not wait for an ACME server that is not there", async () => {
-  // The library's own five attempts would take more than a minute.
-  const { acmeSettings } = acme.axios.defaults as unknown as {
-    acmeSettings: { retryMaxAttempts: number };
-  };
-  const before = acmeSettings.retryMaxAttempts;
-  acmeSettings.retryMaxAttempts = 0;
-  onTestFinished(() => void (acmeSettings.retryMaxAttempts = before));
   const stateDir = await useTempFolder();
   const directory = `https://127.0.0.1:${await freePort()}/directory`;
   const { https, metric } = await useEntrance({ acme: { directory, email: undefined, stateDir } });
@@ -86,6 +88,41 @@ it("a start does not wait for an ACME server that is not there", async () => {
   const failed = async (): Promise<boolean> =>
     (await metric("culvert_relay_certificates_total", { result: "failed" })) > 0;
   await waitUntil("the failure", failed);
+});
+
+it("an ACME server that wants to be left alone is asked once, and what it said is told at once", async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.writeHead(429, { "content-type": "application/problem+json", "retry-after": "1" });
+    const type = "urn:ietf:params:acme:error:rateLimited";
+    response.end(JSON.stringify({ type, detail: "too many certificates already", status: 429 }));
+  });
+  const directory = `http://127.0.0.1:${await listenForTest(server)}/directory`;
+  const lines: Record<string, unknown>[] = [];
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      for (const line of chunk.toString().trim().split("\n")) {
+        lines.push(JSON.parse(line) as Record<string, unknown>);
+      }
+      done();
+    },
+  });
+  const log = createLog({ level: "info", format: "json", destination });
+  const stateDir = await useTempFolder();
+  const acmeOptions = { directory, email: undefined, stateDir };
+  const { https } = await useEntrance({ log, acme: acmeOptions });
+  const failed = await waitUntil(
+    "the failure",
+    () => lines.find(({ event }) => event === "relay.certificate.failed"),
+    { withinMs: 15_000 },
+  );
+  expect(failed["reason"]).toContain("429");
+  const waitMs = Date.parse(String(failed["retryAt"])) - Date.parse(String(failed["time"]));
+  expect(waitMs).toBeGreaterThan(290_000);
+  expect(waitMs).toBeLessThan(610_000);
+  expect(asked).toEqual(["/directory"]);
+  expect((await shown(https, "relay.example.com")).issuer).toContain("CN=test");
 });
 
 it("certificates of files are taken anew when they change, and kept while the new ones cannot be used", async () => {

@@ -54,6 +54,32 @@ it("a failing name waits longer each time, at most a day, and holds up no other"
   expect(world.tries("app.example.com")).toBe(1);
 });
 
+it("a renewal that fails leaves the certificate in use until its end, waits at most a day, and starts anew after a success", async () => {
+  const state = { failing: true };
+  const world = createWorld(["app.example.com"], {
+    kept: certificate,
+    fails: () => state.failing,
+  });
+  const { notAfterMs } = readCertificate(certificate);
+  world.certificates.look();
+  await world.clock.advance(renewalMs(readCertificate(certificate)) - world.clock.wallNowMs() + 1);
+  expect(world.tries("app.example.com")).toBeGreaterThanOrEqual(1);
+  let before = world.tries("app.example.com");
+  while (world.clock.wallNowMs() < notAfterMs - 2 * day) {
+    await world.clock.advance(1.1 * day);
+    const now = world.tries("app.example.com");
+    expect(now - before).toBeGreaterThanOrEqual(1);
+    // The first day: ten minutes, and twice as long each time.
+    expect(now - before).toBeLessThanOrEqual(12);
+    before = now;
+    expect(world.store.find("app.example.com")?.notAfterMs).toBe(notAfterMs);
+  }
+  expect(world.saved).toEqual([]);
+  state.failing = false;
+  await world.clock.advance(1.1 * day);
+  expect(world.saved).toContain("app.example.com");
+});
+
 it("a name that is new is ordered when it is told of, and nothing after the close", async () => {
   const names = ["app.example.com"];
   const world = createWorld(names);
@@ -75,7 +101,11 @@ const certificate = makeCertificate();
 
 function createWorld(
   names: readonly string[],
-  { kept, failing }: { kept?: CertificatePem; failing?: string } = {},
+  {
+    kept,
+    failing,
+    fails = (name) => name === failing,
+  }: { kept?: CertificatePem; failing?: string; fails?: (name: string) => boolean } = {},
 ) {
   const clock = new VirtualClock(readCertificate(certificate).notBeforeMs);
   const store = new CertificateStore(readCertificate(certificate));
@@ -90,7 +120,7 @@ function createWorld(
     wanted: () => names,
     order: (name) => {
       ordered.push(name);
-      return name === failing ? Promise.reject(new Error("no")) : Promise.resolve(certificate);
+      return fails(name) ? Promise.reject(new Error("no")) : Promise.resolve(certificate);
     },
     state: {
       load: () => Promise.resolve(kept),

@@ -35,6 +35,12 @@ async function order(
 ): Promise<CertificatePem> {
   // Loaded where it is needed: most relays have certificates of their own.
   const { default: acme } = await import("acme-client");
+  // The library would ask again by itself, as often and as late as the server says, when the order has long been given up here. When
+  // to ask again is for whoever ordered to decide.
+  const { defaults } = acme.axios as unknown as {
+    readonly defaults: { readonly acmeSettings: { retryMaxAttempts: number } };
+  };
+  defaults.acmeSettings.retryMaxAttempts = 0;
   const accountKey = await state.accountKey(newKey);
   const privateKeyPem = await newKey();
   const opened: string[] = [];
