@@ -434,6 +434,26 @@ describe("another manifest", () => {
     expect(log.lines.filter(({ event }) => event === "norouter.agent.lost")).toEqual([]);
   });
 
+  it("forgets the routes that a host suggested which it no longer has, or has without a proxy", async () => {
+    const routes = 'routes: [{via: b, to: ["*.corp.example"]}]';
+    const manifest = mesh(
+      { a: ["suggest=8.8.8.8,10.0.0.2"], b: [], c: ["suggest=8.8.4.4,10.0.0.2"] },
+      routes,
+    );
+    const { manager, log } = run(manifest);
+    const learned = (host: string): number =>
+      log.lines.filter((line) => line.event === "norouter.route.learned" && line["host"] === host)
+        .length;
+    await vi.waitFor(() => expect([learned("a"), learned("c")]).toEqual([1, 1]), {
+      timeout: 10_000,
+    });
+    const next = changed(without(manifest, "a"), "c", { http: { listen: "" } });
+    await manager.reload(next);
+    expect(manager.status().learnedRoutes).toBe(0);
+    await seen(log, "norouter.route.refused", { host: "c", reason: "no_proxy" });
+    expect(manager.status().learnedRoutes).toBe(0);
+  });
+
   it("is taken up though an agent that goes cannot be killed, which is told", async () => {
     const manifest = mesh({ a: [], b: ["stay"] });
     const { manager, log } = run(manifest);
