@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
@@ -12,6 +13,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Child, run } from "./support/child.ts";
+import { bundleAnew } from "./support/culvert.ts";
 import { useTempFolder } from "./support/temp-folder.ts";
 import { waitUntil, within } from "./support/wait.ts";
 
@@ -121,6 +123,28 @@ describe("the bundle", () => {
     expect(await workspace.says()).toBe("first");
   });
 });
+
+describe("the bundle of culvert", () => {
+  it("leaves our classes their names, which logs show of errors", async () => {
+    await bundleAnew();
+    const dist = readdirSync(join(root, "packages"))
+      .map((name) => join(root, "packages", name, "dist"))
+      .filter((folder) => !folder.includes("/testkit/"));
+    const ours = new Set(dist.flatMap((folder) => classesOf(folder, /^export class (\w+)/gm)));
+    expect(ours.size).toBeGreaterThan(200);
+    const bundled = classesOf(join(root, "packages/cli/dist/bundle"), /^var (\w+) = class\b/gm);
+    const renamed = bundled.filter((name) => ours.has(name.replace(/\d+$/, "")) && !ours.has(name));
+    expect(bundled).toEqual(expect.arrayContaining(["TransportError", "Relay", "ClientProxy"]));
+    expect(renamed).toEqual([]);
+  });
+});
+
+function classesOf(folder: string, pattern: RegExp): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".js"))
+    .flatMap((name) => [...readFileSync(join(folder, name), "utf8").matchAll(pattern)])
+    .map(([, name]) => name ?? "");
+}
 
 /** A workspace of two packages with the real launchers, whose program says a word that the other package has. */
 async function useWorkspace() {
