@@ -92,6 +92,7 @@ export class HttpForwarder {
     res.once("close", () => {
       connection.open -= 1;
       of.exchange(exchange.done());
+      if (connection.open === 0) connection.answered?.();
     });
     const fault = requestFault(req, of.name);
     if (fault !== undefined) {
@@ -139,6 +140,12 @@ export class HttpForwarder {
     socket.on("error", () => undefined);
     if (connection === undefined) {
       socket.destroy();
+      return;
+    }
+    if (socket.destroyed) return;
+    if (connection.open > 0) {
+      // Answers have the order of their requests, and Node no longer sees to that here.
+      connection.answered = () => setImmediate(() => this.#upgrade(req, socket, head));
       return;
     }
     const { of, timer } = connection;
@@ -217,6 +224,8 @@ interface Forwarding {
   readonly timer: Timer;
   /** Requests that are not answered yet. */
   open: number;
+  /** Told when there are none any more. */
+  answered?: () => void;
 }
 
 function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {

@@ -261,6 +261,34 @@ describe("an exposed name", () => {
     ]);
   });
 
+  it("answers what came before an upgrade before it, whatever the service has ready first", async () => {
+    let release: () => void = () => undefined;
+    const server = createServer((_req, res) => (release = () => res.end("late")));
+    server.on("upgrade", (_req, socket) => {
+      socket.on("error", () => undefined);
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+      socket.pipe(socket);
+    });
+    let dials = 0;
+    server.on("connection", () => (dials += 1));
+    const files = await certificate();
+    const { visit } = desk(rule(await listen(server), { tls: "local", certificate: files }));
+    const client = await tls(visit(https).visitor);
+    let heard = "";
+    client.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+    const host = "HTTP/1.1\r\nHost: app.example.com\r\n";
+    client.write(
+      `GET /slow ${host}\r\nGET /ws ${host}Connection: Upgrade\r\nUpgrade: x\r\n\r\nping`,
+    );
+    await waitUntil(() => dials > 0, { what: "the first request" });
+    const early = heard;
+    release();
+    await waitUntil(() => heard.endsWith("ping"), { what: "the echo" });
+    expect(early).toBe("");
+    expect(heard).toMatch(/^HTTP\/1\.1 200 OK[^]*\r\n\r\nlateHTTP\/1\.1 101 [^]*\r\n\r\nping$/);
+    client.destroy();
+  });
+
   it("says 502 where its service answers what HTTP does not know", async () => {
     for (const line of ["099 Odd", "200 O\u0001K"]) {
       const site = await listen(
