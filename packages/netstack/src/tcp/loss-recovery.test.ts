@@ -21,6 +21,7 @@ class Flight {
   /** An acknowledgement of segments 0 to `whole`, with those of `sacked` reported. */
   acknowledge(whole: number, sacked: readonly number[] = []): boolean {
     const position = 1 + whole * mss;
+    const blocks = sacked.map((index) => ({ start: 1 + index * mss, end: 1 + (index + 1) * mss }));
     const advancedBytes = position - this.acknowledged;
     this.acknowledged = position;
     return this.recovery.acknowledge(
@@ -29,7 +30,7 @@ class Flight {
         sentEnd,
         advancedBytes,
         duplicate: advancedBytes === 0,
-        sack: sacked.map((index) => ({ start: 1 + index * mss, end: 1 + (index + 1) * mss })),
+        sack: blocks.length === 0 ? undefined : blocks,
         echoedMs: undefined,
         smoothedMs,
       },
@@ -118,6 +119,43 @@ describe("recovery by SACK (RFC 6675, RFC 8985)", () => {
     flight.recovery.sentAgain(first, flight.nowMs);
     const second = flight.recovery.nextLost(60)!;
     expect([second.start, second.end]).toEqual([161, 201]);
+  });
+});
+
+describe("recovery from a peer that agreed to SACK and reports nothing, as some do once they have sent FIN", () => {
+  test("begins with the third duplicate, and fills gap by gap", () => {
+    const flight = new Flight(true);
+    flight.acknowledge(1);
+    expect([flight.acknowledge(1), flight.acknowledge(1)]).toEqual([false, false]);
+    expect(flight.acknowledge(1)).toBe(true);
+    expect([flight.again(), flight.again()]).toEqual([1, undefined]);
+    expect(flight.pipe).toBe(6);
+    // What was sent again has arrived. Without reports that says nothing of what was sent before it.
+    flight.nowMs += 50;
+    expect(flight.acknowledge(4)).toBe(false);
+    expect([flight.again(), flight.again()]).toEqual([4, undefined]);
+    flight.acknowledge(10);
+    expect(flight.recovery.mode).toBe("none");
+  });
+
+  test("follows reports again when there are some", () => {
+    const flight = new Flight(true);
+    flight.acknowledge(1);
+    flight.acknowledge(1);
+    flight.acknowledge(1);
+    expect(flight.acknowledge(1, [3, 4, 5])).toBe(true);
+    expect([flight.again(), flight.again(), flight.again()]).toEqual([1, 2, undefined]);
+    // Held: 3, 4 and 5.
+    expect(flight.pipe).toBe(6);
+  });
+
+  test("takes duplicates that its own needless repetitions provoke for none (RFC 6582 §3.2 step 1)", () => {
+    const flight = new Flight(true);
+    flight.timeOut();
+    while (flight.again() !== undefined);
+    flight.acknowledge(10);
+    flight.recovery.segments.add(sentEnd, sentEnd + mss, flight.nowMs);
+    for (let count = 0; count < 5; count += 1) expect(flight.acknowledge(10)).toBe(false);
   });
 });
 

@@ -41,11 +41,14 @@ export class LossRecovery {
   /** Recovery is over when this is acknowledged (RecoveryPoint). */
   #recoveryPoint = 0;
   #duplicates = 0;
+  /** The peer reports nothing of what it holds, be it that SACK was not agreed on, or that it keeps silent: some do after their FIN. */
+  #isBlind: boolean;
   #isFirstDue = false;
   #lookAtMs = Infinity;
 
   constructor(terms: RecoveryTerms) {
     this.#terms = terms;
+    this.#isBlind = !terms.sackAllowed;
   }
 
   get mode(): "none" | "fast" | "timeout" {
@@ -84,12 +87,17 @@ export class LossRecovery {
       );
       this.#advance(news);
     }
-    if (this.#terms.sackAllowed) {
-      if (news.sack !== undefined) this.#takeSack(news, news.sack, nowMs);
-      return this.look(news.sentEnd, news.smoothedMs, nowMs);
+    if (this.#terms.sackAllowed && news.sack !== undefined) {
+      this.#isBlind = false;
+      this.#duplicates = 0;
+      this.#takeSack(news, news.sack, nowMs);
+    } else if (advancedBytes === 0 && news.duplicate && this.#scoreboard.isEmpty) {
+      this.#isBlind = true;
+      this.#duplicates += 1;
     }
-    if (advancedBytes === 0 && news.duplicate) this.#duplicates += 1;
-    return this.#beginByDuplicates(news.sentEnd);
+    // Where nothing is reported, what arrives late says nothing of what was sent before it.
+    if (this.#isBlind) return this.#beginByDuplicates(news);
+    return this.look(news.sentEnd, news.smoothedMs, nowMs);
   }
 
   /** Looks for what must be lost by now (RFC 8985 §6.2 step 5). Returns as {@link acknowledge} does. */
@@ -108,7 +116,7 @@ export class LossRecovery {
       this.segments.forgetHeld();
     }
     const { first, heldCount } = this.segments;
-    const all = isAgain || !this.#terms.sackAllowed;
+    const all = isAgain || this.#isBlind;
     this.segments.loseAll(
       (segment) =>
         all || segment === first || this.#rack.isOverdue(segment, heldCount, state, nowMs),
@@ -183,7 +191,7 @@ export class LossRecovery {
       this.#rack.recovered();
       return;
     }
-    if (this.#mode !== "fast" || this.#terms.sackAllowed) return;
+    if (this.#mode !== "fast" || !this.#isBlind) return;
     // A partial acknowledgement: what follows it is lost too (RFC 6582 §3.2 step 3).
     const { first } = this.segments;
     if (first !== undefined) this.segments.lose(first);
@@ -192,10 +200,12 @@ export class LossRecovery {
     this.#duplicates = Math.max(0, this.#duplicates - Math.max(0, left));
   }
 
-  #beginByDuplicates(sentEnd: number): boolean {
+  #beginByDuplicates({ acknowledged, sentEnd }: AckNews): boolean {
+    this.#lookAtMs = Infinity;
     const { first } = this.segments;
     if (this.#mode !== "none" || first === undefined) return false;
-    if (this.#duplicates < duplicateThreshold) return false;
+    // Duplicates may answer what recovery has sent in vain (RFC 6582 §3.2 step 1).
+    if (this.#duplicates < duplicateThreshold || acknowledged <= this.#recoveryPoint) return false;
     this.segments.lose(first);
     return this.#begin(sentEnd);
   }
