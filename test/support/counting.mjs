@@ -2,6 +2,7 @@
  * Loaded into a daemon before anything else: counts what it does and, at SIGUSR2, collects garbage and writes the counts into
  * `counts.PID.json` of its working folder. Counts, unlike times, are the same on any machine.
  */
+import { Buffer } from "node:buffer";
 import dgram from "node:dgram";
 import { renameSync, writeFileSync } from "node:fs";
 import { performance, PerformanceObserver } from "node:perf_hooks";
@@ -10,7 +11,14 @@ import { runInNewContext } from "node:vm";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
-const counts = { timers: 0, signals: 0, logWrites: 0, datagrams: 0, fullCollections: 0 };
+const counts = {
+  timers: 0,
+  signals: 0,
+  logWrites: 0,
+  datagrams: 0,
+  bufferBytes: 0,
+  fullCollections: 0,
+};
 
 const { setTimeout: realSetTimeout, AbortController: RealAbortController } = globalThis;
 globalThis.setTimeout = Object.assign((...args) => {
@@ -36,6 +44,27 @@ dgram.Socket.prototype.send = function (...args) {
   return send.apply(this, args);
 };
 
+let making = false;
+function countBytes(owner, name) {
+  const make = owner[name];
+  owner[name] = function (...args) {
+    if (making) return make.apply(this, args);
+    making = true;
+    try {
+      const made = make.apply(this, args);
+      // A view of memory that is there already costs nothing.
+      if (!(args[0] instanceof ArrayBuffer)) counts.bufferBytes += made.byteLength;
+      return made;
+    } finally {
+      making = false;
+    }
+  };
+}
+for (const name of ["alloc", "allocUnsafe", "allocUnsafeSlow", "concat", "from"]) {
+  countBytes(Buffer, name);
+}
+countBytes(Object.getPrototypeOf(Uint8Array.prototype), "slice");
+
 new PerformanceObserver((list) => {
   for (const { detail } of list.getEntries())
     if (detail.kind === majorKind) counts.fullCollections += 1;
@@ -46,8 +75,9 @@ process.on("SIGUSR2", () => {
   const { fullCollections } = counts;
   const turns = performance.nodeTiming.uvMetricsInfo.loopCount;
   collect();
-  const heapBytes = process.memoryUsage().heapUsed;
+  const { heapUsed: heapBytes, external: outsideBytes } = process.memoryUsage();
+  const report = { ...counts, fullCollections, turns, heapBytes, outsideBytes };
   const file = `counts.${process.pid}.json`;
-  writeFileSync(`${file}.part`, JSON.stringify({ ...counts, fullCollections, turns, heapBytes }));
+  writeFileSync(`${file}.part`, JSON.stringify(report));
   renameSync(`${file}.part`, file);
 });

@@ -33,6 +33,12 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** System calls by which the process has read and written so far: files, pipes and TCP, which libuv serves so, but not UDP. */
+export function readsAndWrites(pid: number): number {
+  const calls = readFileSync(`/proc/${pid}/io`, "utf8").matchAll(/^sysc[rw]: (\d+)$/gm);
+  return [...calls].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 function kindOf(path: string): string | undefined {
   try {
     const target = readlinkSync(path);
