@@ -6,7 +6,7 @@ import { connections } from "./connections.ts";
 import { echo } from "./echo.ts";
 import { HeldConnections } from "./held-connections.ts";
 import type { Operations, Reply, Request } from "./operations.ts";
-import { EchoConnection, oneByte } from "./round-trip.ts";
+import { EchoConnection, metItself, oneByte } from "./round-trip.ts";
 
 const held = new HeldConnections();
 
@@ -35,8 +35,9 @@ const operations: {
 function tryConnect(address: Address): Promise<null> {
   return new Promise((resolve, reject) => {
     const socket = connect(address, () => {
+      if (metItself(socket)) reject(new Error("connected to itself: nobody listens there"));
+      else resolve(null);
       socket.destroy();
-      resolve(null);
     });
     socket.once("error", reject);
   });

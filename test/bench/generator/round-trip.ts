@@ -22,6 +22,9 @@ export class EchoConnection {
       this.#over ??= error;
       this.#onOver?.(this.#over);
     };
+    socket.once("connect", () => {
+      if (metItself(socket)) socket.destroy(new Error("connected to itself: nobody listens there"));
+    });
     socket.on("error", over);
     socket.on("end", () => {
       over(new Error("ended by the other side"));
@@ -73,6 +76,14 @@ export class EchoConnection {
       timer.cancel();
     });
   }
+}
+
+/**
+ * Whether a connected socket is its own peer. The kernel joins a connection to itself where nobody listens at a port of this machine
+ * and the port that the connection was given happens to be the same; it would pass for an echo, and keep the listener from its port.
+ */
+export function metItself({ localPort, remotePort, localAddress, remoteAddress }: Socket): boolean {
+  return localPort === remotePort && localAddress === remoteAddress;
 }
 
 /** Count, median and 99th percentile. */
