@@ -33,11 +33,6 @@ export class RttEstimator {
     return Math.min(this.#baseMs * 2 ** this.#backOffs, this.#bounds.maxMs);
   }
 
-  /** Expiries in a row without a sample since. */
-  get backOffs(): number {
-    return this.#backOffs;
-  }
-
   /** Takes a sample that no retransmission makes ambiguous (RFC 6298 §2.2, §2.3, §3); it ends the back-off (§5). */
   sample(rttMs: number): void {
     if (this.#smoothedMs === undefined) {
@@ -54,7 +49,7 @@ export class RttEstimator {
 
   /** The timer expired: the next time-out is twice as long (RFC 6298 §5.5). */
   backOff(): void {
-    if (this.rtoMs < this.#bounds.maxMs) this.#backOffs += 1;
+    this.#backOffs += 1;
   }
 
   /** A SYN was lost and gave no sample: data begins with a time-out of three seconds (RFC 6298 §5.7). */

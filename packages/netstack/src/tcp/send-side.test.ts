@@ -187,6 +187,15 @@ describe("the send side", () => {
     expect(sending.acknowledge(1, last)).toMatchObject([{ position: 1, bytes: 100 }]);
   });
 
+  test("sends what is lost first of all again, though the smaller window is full (RFC 6675 §5 step 4.3)", () => {
+    const sending = new Sending();
+    sending.write(10_000);
+    for (let position = 101; position <= 1_001; position += 100) sending.acknowledge(position);
+    for (let count = 0; count < 2; count += 1) sending.acknowledge(1_001);
+    // Of 22 one is lost and three have left the network; fifteen may be in it.
+    expect(sending.acknowledge(1_001)).toMatchObject([{ position: 1_001, bytes: 100 }]);
+  });
+
   test("has a smaller window after fast recovery, once (RFC 5681 §3.2, RFC 9438 §4.6)", () => {
     const sending = new Sending();
     sending.write(1_000);

@@ -357,6 +357,19 @@ describe("receiving", () => {
     ]);
   });
 
+  test("data leaves room for the reports that ride on it", async () => {
+    const peer = new ScriptedPeer();
+    const connection = await peer.open({ sackPermitted: true });
+    connection.resume();
+    peer.sequence = (peer.sequence + 10) >>> 0;
+    await peer.sendBytes(10);
+    peer.taken();
+    connection.write(new Uint8Array(2_000));
+    await peer.clock.advance(0);
+    // Of 1,460 bytes one report takes 12.
+    expect(peer.taken().map(({ payload }) => payload.length)).toEqual([1_448, 552]);
+  });
+
   test("each segment beyond a gap is told of at once, so that its sender can count (RFC 5681 §4.2)", async () => {
     const peer = new ScriptedPeer();
     await peer.open();
@@ -532,6 +545,17 @@ describe("closing", () => {
     await peer.send({ acknowledgment: (peer.acknowledgment + 6) >>> 0 });
     expect(seen).toEqual({ code: undefined, closed: true });
     expect(peer.stack.stats().tcp).toMatchObject({ connections: 0, timeWait: 0 });
+  });
+
+  test("bytes after FIN of the peer are no more than acknowledged", async () => {
+    const peer = new ScriptedPeer();
+    const connection = await peer.open();
+    connection.resume();
+    await peer.send({ flags: fin | ack });
+    const end = peer.only().acknowledgment;
+    await peer.send({ sequence: end, payload: new Uint8Array(9) });
+    expect(peer.only()).toMatchObject({ flags: ack, acknowledgment: end });
+    expect(connection.stats().receivedBytes).toBe(0);
   });
 
   test("by both at once: CLOSING, then TIME-WAIT", async () => {
