@@ -19,7 +19,7 @@ const get = `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`;
 
 describe("slow visitors", () => {
   it("a head that comes byte by byte ends at the one deadline, the first and a later one", async () => {
-    const limits = { headDeadline: millis(500) };
+    const limits = { headDeadline: millis(1_500) };
     const { http, https, metric } = await useApp({ limits });
     const first = dial(http);
     const within = dialTls(https, []);
@@ -32,49 +32,78 @@ describe("slow visitors", () => {
       await waitUntil("the end", () => each.socket.closed, { withinMs: 6_000 });
       expect(each.heard()).toMatch(/HTTP\/1.1 408 /);
     }
-    expect(performance.now() - startMs).toBeLessThan(4_000);
+    expect(performance.now() - startMs).toBeLessThan(7_000);
     expect(await metric(refused, { reason: "slow_head" })).toBe(3);
   });
 
   it("who might yet begin with ssh has one deadline for that and its first head together", async () => {
-    const { https, metric } = await useApp({ limits: { headDeadline: millis(1_500) } });
+    const { https, metric } = await useApp({ limits: { headDeadline: millis(3_000) } });
     const { socket, heard } = dialTls(https, []);
     await waitUntil("the handshake", () => socket.getProtocol() === "TLSv1.3");
     const startMs = performance.now();
     socket.write("S");
-    const timer = setTimeout(() => socket.write("EARCH / HTT"), 1_200);
+    const timer = setTimeout(() => socket.write("EARCH / HTT"), 2_500);
     onTestFinished(() => clearTimeout(timer));
     await waitUntil("the end", () => socket.closed, { withinMs: 8_000 });
     expect(heard()).toMatch(/^HTTP\/1.1 408 /);
-    expect(performance.now() - startMs).toBeLessThan(2_500);
+    expect(performance.now() - startMs).toBeLessThan(5_000);
     expect(await metric(refused, { reason: "slow_head" })).toBe(1);
   });
 
   it("who agrees on no protocol and leaves is let go at once, also in the middle of a banner; silence ends at the deadline", async () => {
-    const { https, metric } = await useApp({ limits: { headDeadline: millis(1_000) } });
+    const { https, metric } = await useApp({ limits: { headDeadline: millis(5_000) } });
     const silent = dialTls(https, []);
     for (const [index, text] of ["", "SSH-"].entries()) {
       const { socket } = dialTls(https, []);
       socket.once("secureConnect", () => socket.end(text));
-      await waitUntil("the end", () => socket.closed, { withinMs: 900 });
+      await waitUntil("the end", () => socket.closed, { withinMs: 4_000 });
       expect(await metric(refused, { reason: "left" })).toBe(index + 1);
     }
-    await waitUntil("the end of silence", () => silent.socket.closed, { withinMs: 1_900 });
+    await waitUntil("the end of silence", () => silent.socket.closed, { withinMs: 10_000 });
     expect(silent.heard()).toBe("");
     expect(await metric(refused, { reason: "slow_head" })).toBe(1);
   });
 
-  it("1,000 handshakes that stop hold up nobody else, and end", { timeout: 30_000 }, async () => {
+  it("a head that is complete after it was told to be too late does nothing any more", async () => {
+    const { https, device, metric } = await useApp({ limits: { headDeadline: millis(1_500) } });
+    for (const ALPNProtocols of [["http/1.1"], []]) {
+      const { socket, heard } = dialTls(https, ALPNProtocols);
+      socket.allowHalfOpen = true;
+      socket.write(get.slice(0, -2));
+      await waitUntil("408", () => heard().includes("HTTP/1.1 408"));
+      socket.write("\r\n");
+      await waitUntil("the end", () => socket.closed || socket.readableEnded);
+      await waitUntil("no connection", async () => {
+        return (await metric("culvert_relay_public_connections")) === 0;
+      });
+      expect(heard().match(/HTTP\/1.1/g)).toHaveLength(1);
+    }
+    expect(device.opened).toEqual([]);
+  });
+
+  it("1,000 handshakes that stop hold up nobody else, and end", { timeout: 60_000 }, async () => {
     const { https, http, metric } = await useApp({ limits: { headDeadline: millis(1_500) } });
     const dials = Array.from({ length: 1_000 }, () => dial(https));
     for (const { socket } of dials) socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0]));
-    await waitUntil("most to be refused", async () => {
-      return (await metric(refused, { reason: "handshakesPerAddress" })) >= 936;
-    });
-    expect(await metric("culvert_relay_public_handshakes")).toBeLessThanOrEqual(64);
+    await waitUntil(
+      "the first to be refused",
+      async () => (await metric(refused, { reason: "handshakesPerAddress" })) > 0,
+      { withinMs: 15_000 },
+    );
     const other = dial(http, "127.0.0.2");
     other.socket.write(get);
     await waitUntil("another visitor's answer", () => other.heard().includes("HTTP/1.1 200"));
+    let most = 0;
+    await waitUntil(
+      "each to be refused at once or at the deadline",
+      async () => {
+        most = Math.max(most, await metric("culvert_relay_public_handshakes"));
+        const atOnce = await metric(refused, { reason: "handshakesPerAddress" });
+        return atOnce + (await metric(refused, { reason: "slow_head" })) === 1_000;
+      },
+      { withinMs: 15_000 },
+    );
+    expect(most).toBeLessThanOrEqual(64);
     await waitUntil(
       "all to be gone",
       async () => (await metric("culvert_relay_public_connections")) === 0,
@@ -109,13 +138,13 @@ it("a TLS handshake that fails is told by one printable line", async () => {
 
 describe("HTTP/2 floods", () => {
   it("a client that agrees on HTTP/2 and then says nothing is left at the deadline", async () => {
-    const { https, metric } = await useApp({ limits: { headDeadline: millis(500) } });
+    const { https, metric } = await useApp({ limits: { headDeadline: millis(1_500) } });
     const { socket } = dialTls(https, ["h2"]);
-    await waitUntil("the end", () => socket.closed, { withinMs: 4_000 });
+    await waitUntil("the end", () => socket.closed, { withinMs: 6_000 });
     expect(await metric(refused, { reason: "slow_head" })).toBe(1);
     const { socket: living } = await http2Raw(https);
     const silent = dialTls(https, ["h2"]);
-    await waitUntil("the other's end", () => silent.socket.closed, { withinMs: 4_000 });
+    await waitUntil("the other's end", () => silent.socket.closed, { withinMs: 6_000 });
     expect(living.closed).toBe(false);
   });
 
@@ -613,7 +642,7 @@ function trickle(socket: Socket, text: string): void {
   const timer = setInterval(() => {
     if (socket.destroyed || at >= text.length - 1) clearInterval(timer);
     else socket.write(text[at++] ?? "");
-  }, 40);
+  }, 200);
   onTestFinished(() => clearInterval(timer));
 }
 

@@ -34,6 +34,8 @@ export class HttpFront {
   readonly #clients = new WeakMap<Duplex, PublicClient>();
   /** Tells that a socket's first head is no longer waited for. */
   readonly #headCame = new WeakMap<Duplex, () => void>();
+  /** Sockets whose client was told that it is not heard any more. Node still reads requests from them. */
+  readonly #refused = new WeakSet<Duplex>();
 
   constructor(handler: HttpHandler, clock: Clock, limits: WebLimits) {
     this.#handler = handler;
@@ -127,7 +129,7 @@ export class HttpFront {
     response.on("error", () => undefined);
     request.on("error", () => undefined);
     const client = this.#clients.get(request.socket);
-    if (client === undefined) request.socket.destroy();
+    if (client === undefined || this.#refused.has(request.socket)) request.socket.destroy();
     else this.#handler.request(http1Exchange(request, response, client));
   }
 
@@ -135,7 +137,7 @@ export class HttpFront {
     this.#headCame.get(socket)?.();
     socket.on("error", () => undefined);
     const client = this.#clients.get(socket);
-    if (client === undefined) {
+    if (client === undefined || this.#refused.has(socket)) {
       socket.destroy();
       return;
     }
@@ -175,6 +177,7 @@ export class HttpFront {
 
   #refuse(socket: Duplex, status: ErrorStatus): void {
     this.#headCame.get(socket)?.();
+    this.#refused.add(socket);
     this.#handler.refused(status);
     // A page now would be taken for the answer of the request before.
     if ((this.#clients.get(socket)?.openRequests ?? 0) > 0) socket.destroy();
