@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runBench, type BenchPlan } from "./bench.ts";
 import { measureForDocument } from "./document/document.ts";
@@ -7,7 +6,7 @@ import { runGrowth } from "./growth/growth.ts";
 import { drawGrowth, growthTables } from "./growth/report-growth.ts";
 import { loads } from "./loads/index.ts";
 import { netstackTable, runNetstackBench } from "./netstack/netstack.ts";
-import { matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
+import { culvertScript, matches, parseArguments, sizesOf, type Arguments } from "./options.ts";
 import { culvertPeer, type CulvertOptions } from "./peers/culvert.ts";
 import { peers, sshPeer } from "./peers/index.ts";
 import type { Peer } from "./peers/peer.ts";
@@ -114,7 +113,7 @@ function planOf(args: Arguments, place: Place): BenchPlan {
 }
 
 function otherCheckout(ours: Peer, args: Arguments, folder: string): Peer {
-  const script = join(folder, "packages/cli/bin/culvert.js");
+  const script = culvertScript(folder);
   const other = culvertPeer({ ...oursOptions(args), script });
   return { ...other, name: otherName, title: `${ours.title} of the other checkout` };
 }

@@ -1,8 +1,11 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { loads } from "./loads/index.ts";
 import type { Sizes } from "./loads/load.ts";
 import type { CulvertTransport } from "./peers/culvert.ts";
+import { peers } from "./peers/index.ts";
 
 /** The command line of the bench. */
 export interface Arguments {
@@ -35,7 +38,7 @@ export interface Arguments {
 
 /** Reads the command line; ends the process with a message where it is wrong. */
 export function parseArguments(argv: readonly string[]): Arguments {
-  return new Command("npm run bench --")
+  const command = new Command("npm run bench --")
     .description(
       "Measures Culvert beside other forwarders (at least ssh) on this machine and writes tables, charts and JSON into test/bench/results.",
     )
@@ -85,8 +88,36 @@ export function parseArguments(argv: readonly string[]): Arguments {
       "another checkout of Culvert, built, as a peer: what a change gave",
     )
     .option("--json", "print the results as JSON instead of tables", false)
-    .parse([...argv])
-    .opts();
+    .parse([...argv]);
+  const args: Arguments = command.opts();
+  const problem = contradiction(args);
+  if (problem !== undefined) command.error(`error: ${problem}`);
+  return args;
+}
+
+/** Why options that are right each by itself ask for nothing that can be done; undefined where they do. */
+export function contradiction(args: Arguments): string | undefined {
+  const modes = (["growth", "profile", "netstack", "document"] as const).filter(
+    (name) => args[name] !== undefined && args[name] !== false,
+  );
+  if (modes.length > 1) return `--${modes.join(" and --")} are different runs.`;
+  if (args.part !== undefined && args.document === undefined) return "--part needs --document.";
+  if (args.loss > 0 && args.path !== "veth") return "--loss needs --path veth.";
+  if (args.against !== undefined && !existsSync(culvertScript(args.against))) {
+    return `There is no checkout of Culvert at ${args.against}.`;
+  }
+  for (const [name, path] of args.peer) {
+    if (!programs.includes(name)) {
+      return `No peer needs a program ${name}, only ${programs.join(", ")}.`;
+    }
+    if (!existsSync(path)) return `There is no ${path}.`;
+  }
+  return undefined;
+}
+
+/** The program of a checkout. */
+export function culvertScript(checkout: string): string {
+  return join(checkout, "packages/cli/bin/culvert.js");
 }
 
 /** The sizes of the loads. */
@@ -94,6 +125,8 @@ export function sizesOf({ quick, document, rounds }: Arguments): Sizes {
   const sizes = quick ? quickSizes : document !== undefined ? documentSizes : fullSizes;
   return rounds === undefined ? sizes : { ...sizes, rounds };
 }
+
+const programs = [...new Set(peers.flatMap((peer) => peer.programs))];
 
 const fullSizes: Sizes = {
   rounds: 5,
