@@ -52,7 +52,7 @@ export class KeepAlive {
   }
 }
 
-/** So much longer the dialled side waits: the other's PING, even one that was held up, comes first. */
-const serverPatience = 1.5;
+/** So much longer the dialled side waits, so that the other's PING comes first; it notices a peer that is gone so much later. */
+const serverPatience = 1.25;
 /** This part of a silence is asked after at once, which costs less than to come back for the rest. */
 const almost = 0.75;
