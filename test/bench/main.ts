@@ -14,6 +14,7 @@ import { loopbackPlace, vethPlace, type Place } from "./place.ts";
 import { runProfiles } from "./profile.ts";
 import { controlName, otherName, reportTables } from "./report-table.ts";
 import { writeResult } from "./results.ts";
+import { softwareVersions, summaryOf } from "./summary.ts";
 
 const folder = fileURLToPath(new URL("results/", import.meta.url));
 
@@ -45,7 +46,8 @@ function choose({ growth, profile, document, netstack }: Arguments): Mode {
 async function compare(plan: BenchPlan, { json }: Arguments): Promise<string> {
   const results = await runBench(plan);
   const tables = reportTables(results);
-  const text = `${JSON.stringify(results, undefined, 2)}\n`;
+  const whole = { ...results, software: await softwareVersions(), summary: summaryOf(results) };
+  const text = `${JSON.stringify(whole, undefined, 2)}\n`;
   await writeResult(folder, "latest.json", text);
   await writeResult(folder, "latest.md", tables);
   await drawResults(results, folder);
