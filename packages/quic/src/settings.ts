@@ -8,7 +8,10 @@ export interface QuicSettings {
   readonly handshakeTimeout: Millis;
   /** A connection is dead after this much silence. */
   readonly idleTimeout: Millis;
-  /** After this much silence a PING is sent; well below half the idle time-out, so that one loss is survived. */
+  /**
+   * After this much silence a PING is sent, by quiche's dialled side a quarter later; well below half the idle time-out, so that one
+   * loss is survived.
+   */
   readonly keepAlive: Millis;
   /** Most bytes the peer may send on one stream ahead of its reader. */
   readonly streamWindowBytes: number;
