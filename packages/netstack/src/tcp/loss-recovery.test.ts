@@ -122,6 +122,17 @@ describe("recovery by SACK (RFC 6675, RFC 8985)", () => {
   });
 });
 
+describe("the last that was sent", () => {
+  test("is cut where less is to be sent again, and flies on as a whole", () => {
+    const flight = new Flight(true);
+    const last = flight.recovery.lastSent(60)!;
+    expect([last.start, last.end]).toEqual([sentEnd - 60, sentEnd]);
+    flight.recovery.sentAgain(last, flight.nowMs);
+    expect(flight.pipe).toBe(10);
+    expect(flight.recovery.lastSent(60)).toBe(last);
+  });
+});
+
 describe("recovery from a peer that agreed to SACK and reports nothing, as some do once they have sent FIN", () => {
   test("begins with the third duplicate, and fills gap by gap", () => {
     const flight = new Flight(true);

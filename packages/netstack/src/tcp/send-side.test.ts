@@ -349,6 +349,25 @@ describe("the send side", () => {
     expect(sending.taken()).toHaveLength(7);
   });
 
+  test.each([
+    [
+      "asks for a lost tail by its last segment (RFC 8985 §7.3)",
+      true,
+      [{ position: 101, bytes: 100 }],
+    ],
+    ["asks for none while what it sends does not leave at once", false, []],
+  ])("%s", (_what, hasRoom, sent) => {
+    const sending = new Sending();
+    sending.side.begin({ initial: 0, segmentBytes: 100, sackAllowed: true });
+    sending.side.rtt.sample(20);
+    sending.write(200);
+    sending.nowMs += 40;
+    expect(sending.side.dueMs).toBe(sending.nowMs);
+    sending.side.wake(sending.nowMs, 0, hasRoom);
+    expect(sending.taken()).toMatchObject(sent);
+    expect(sending.side.dueMs).toBeGreaterThan(sending.nowMs);
+  });
+
   test("gives what it sends after a probe a time-out of its own", () => {
     const sending = new Sending(1_000);
     sending.write(2_000);

@@ -230,11 +230,14 @@ export class SendSide {
     return pipeBytes < mostPipeBytes;
   }
 
-  /** Something is due (see {@link dueMs}). */
-  wake(nowMs: number, optionBytes: number): void {
+  /** Something is due (see {@link dueMs}). `hasRoom`: what is sent leaves at once, so that a late acknowledgement means something. */
+  wake(nowMs: number, optionBytes: number, hasRoom = true): void {
     if (nowMs >= this.#timerAtMs) this.expire(nowMs, optionBytes);
     else if (nowMs >= this.#recovery.lookAtMs) this.#look(nowMs, optionBytes);
-    else if (nowMs >= this.#tailAtMs) this.#probeTail(nowMs, optionBytes);
+    else if (nowMs >= this.#tailAtMs) {
+      this.#tailAtMs = Infinity;
+      if (hasRoom) this.#probeTail(nowMs, optionBytes);
+    }
   }
 
   /** The timer has expired: something is lost, or the window has been closed for long. */
@@ -383,10 +386,11 @@ export class SendSide {
 
   /** Sends something new, or the last once more, whose acknowledgement tells what became of what was sent before it (RFC 8985 §7.3). */
   #probeTail(nowMs: number, optionBytes: number): void {
-    this.#tailAtMs = Infinity;
     const mostBytes = this.#segmentBytes - optionBytes;
     const isNew = this.#sendNew(Infinity, mostBytes, nowMs) > 0;
-    const last = isNew ? undefined : this.#recovery.lastSent(mostBytes);
+    // Often it is asked in vain, where the way has become slower: no more is repeated than any path carries as one packet.
+    const repeatedBytes = Math.min(mostBytes, mostProbeBytes);
+    const last = isNew ? undefined : this.#recovery.lastSent(repeatedBytes);
     if (last !== undefined) this.#sendAgain(last, nowMs);
     this.#tailProbe.sent(this.#next, !isNew);
     this.#timerAtMs = nowMs + this.rtt.rtoMs;
@@ -426,4 +430,6 @@ export class SendSide {
 
 /** Some probes of a closed window may be lost in a row before the peer counts as gone. */
 const probesPerUserTimeout = 12;
+/** What a probe of a tail repeats at most. */
+const mostProbeBytes = 1_460;
 const noParts: readonly Uint8Array[] = [];

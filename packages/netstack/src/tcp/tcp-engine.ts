@@ -204,7 +204,8 @@ export class TcpEngine implements HostedConnection {
     }
     if (nowMs >= this.#stateDeadlineMs) this.#meetDeadline();
     else if (nowMs >= this.#syn.repeatAtMs) this.#sendSyn(nowMs, true);
-    this.#send.wake(nowMs, this.#output.gapOptionBytes);
+
+    this.#send.wake(nowMs, this.#output.gapOptionBytes, this.#host.hasRoom?.());
     if (nowMs >= this.#keepAlive.dueMs) this.#probeLife(nowMs);
     if (nowMs >= this.#output.ackAtMs) this.#sendAck();
     this.#host.reschedule(this);
