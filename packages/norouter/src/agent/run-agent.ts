@@ -42,7 +42,7 @@ export async function runAgent(machine: AgentMachine, options: AgentOptions): Pr
   // Nobody reads on, and what is still written is read by nobody.
   input.pause();
   await inTime(machine, agentDefaults.closeTimeout, () => agent.close());
-  await inTime(machine, agentDefaults.flushTimeout, () => flushed(output));
+  await inTime(machine, agentDefaults.flushTimeout, () => flushed(writer, output));
   log.info("norouter.agent.ended", { reason, exitCode, ...writer.stats() });
   return exitCode;
 }
@@ -75,7 +75,8 @@ function endOf(agent: Agent): string {
 }
 
 /** Resolves when what was written has left. */
-function flushed(output: Writable): Promise<void> {
+function flushed(writer: FrameWriter, output: Writable): Promise<void> {
+  writer.flush();
   return new Promise((resolve) => {
     if (!output.writable || output.writableLength === 0) resolve();
     else output.write(new Uint8Array(0), () => resolve());

@@ -98,6 +98,41 @@ describe("FrameWriter", () => {
     expect(writer.sendMessage(Buffer.alloc(20))).toBe(false);
   });
 
+  it("gives the stream no more at once than a batch, and the rest in its order", async () => {
+    const stream = new HeldStream();
+    const writer = new FrameWriter(stream);
+    for (let count = 1; count <= 5; count += 1) writer.sendPacket(Buffer.alloc(60_000), count);
+    await turn();
+    expect(stream.writes.map(({ length }) => length)).toEqual([3 * 60_008]);
+    expect(writer.stats().queuedBytes).toBe(5 * 60_008);
+    expect(writer.takenFrames).toBe(0);
+    stream.release();
+    await turn();
+    expect(writer.takenFrames).toBe(3);
+    expect(writer.stats().queuedBytes).toBe(2 * 60_008);
+    stream.release();
+    await turn();
+    expect(writer.takenFrames).toBe(5);
+    const frames = new FrameDecoder().push(Buffer.concat(stream.writes));
+    expect(frames.map(({ reserved }) => reserved)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("gives the stream all that waits before its end, where it is flushed", async () => {
+    const stream = new HeldStream();
+    const writer = new FrameWriter(stream);
+    for (let count = 0; count < 5; count += 1) writer.sendPacket(Buffer.alloc(60_000));
+    await turn();
+    writer.sendMessage(Buffer.from("{}"));
+    writer.flush();
+    stream.end();
+    stream.release();
+    await turn();
+    stream.release();
+    await turn();
+    expect(new FrameDecoder().push(Buffer.concat(stream.writes))).toHaveLength(6);
+    expect(writer.stats().queuedBytes).toBe(0);
+  });
+
   it("copies what it is given", async () => {
     const stream = new HeldStream();
     const packet = Buffer.alloc(20, 1);

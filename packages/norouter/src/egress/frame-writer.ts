@@ -35,17 +35,20 @@ export const egressDefaults = {
 /**
  * Writes frames to the standard input of an agent, or to our own standard output where we are one. Never waits: a packet that does not
  * fit into the queue is dropped and counted, and the TCP inside repairs it, so that a reader which is stuck stalls nobody else. Nothing
- * repairs a message, which is why messages have a bound of their own, whatever packets wait. The frames of one turn of the event loop are
- * one write, in the order they came. The stream is not owned; its error listener is its owner's matter.
+ * repairs a message, which is why messages have a bound of their own, whatever packets wait. Frames leave in the order they came, those of
+ * one turn of the event loop together, but never more at once than a slow line carries in moments: a stream tells of a write only when
+ * all of it has gone. The stream is not owned; its error listener is its owner's matter, and so is to {@link flush} before its end.
  */
 export class FrameWriter {
   readonly #stream: Writable;
   readonly #limits: Required<{ [K in keyof EgressLimits]: number }>;
-  #queuedPackets = 0;
-  #queuedMessages = 0;
-  /** As they are in the stream, headers included. */
-  #queuedMessageBytes = 0;
-  #corked = false;
+  /** What the stream has not been given yet. */
+  #queue: Queued[] = [];
+  /** Of the queue and of what the stream has not written yet; bytes with headers. */
+  readonly #waiting = { packets: 0, packetBytes: 0, messages: 0, messageBytes: 0 };
+  /** Batches that the stream has not written yet. */
+  #batches = 0;
+  #scheduled = false;
   #frames = 0;
   #bytes = 0;
   #takenFrames = 0;
@@ -66,9 +69,10 @@ export class FrameWriter {
   /** Sends a packet, which is copied. Returns false where it was dropped: no room, or the stream has ended. */
   sendPacket(packet: Uint8Array, reserved = 0): boolean {
     if (!this.#hasRoomForPacket(packet.length)) return this.#drop(packet.length);
-    this.#queuedPackets += 1;
-    this.#write(encodeFrame(frameType.l3, packet, reserved), packet.length, this.#onPacketWritten);
-    return true;
+    const frame = encodeFrame(frameType.l3, packet, reserved);
+    this.#waiting.packets += 1;
+    this.#waiting.packetBytes += frame.length;
+    return this.#enqueue({ frame, isMessage: false }, packet.length);
   }
 
   /**
@@ -78,14 +82,14 @@ export class FrameWriter {
   sendMessage(payload: Uint8Array): boolean {
     const frame = encodeFrame(frameType.json, payload);
     if (!this.#hasRoomForMessage(frame.length)) return this.#drop(payload.length);
-    this.#queuedMessages += 1;
-    this.#queuedMessageBytes += frame.length;
-    this.#write(frame, payload.length, () => {
-      this.#takenFrames += 1;
-      this.#queuedMessages -= 1;
-      this.#queuedMessageBytes -= frame.length;
-    });
-    return true;
+    this.#waiting.messages += 1;
+    this.#waiting.messageBytes += frame.length;
+    return this.#enqueue({ frame, isMessage: true }, payload.length);
+  }
+
+  /** Gives the stream all that waits, as it has to be before the stream is ended. */
+  flush(): void {
+    this.#write(this.#queue.splice(0));
   }
 
   /** What was sent and dropped so far. */
@@ -95,7 +99,7 @@ export class FrameWriter {
       bytes: this.#bytes,
       droppedFrames: this.#droppedFrames,
       droppedBytes: this.#droppedBytes,
-      queuedBytes: this.#stream.writableLength,
+      queuedBytes: this.#waiting.packetBytes + this.#waiting.messageBytes,
     };
   }
 
@@ -105,30 +109,35 @@ export class FrameWriter {
   }
 
   #hasRoomForPacket(length: number): boolean {
-    const { writable, writableLength } = this.#stream;
-    const queued = writableLength - this.#queuedMessageBytes;
+    const { packets, packetBytes } = this.#waiting;
     return (
-      writable &&
-      this.#queuedPackets < this.#limits.maxFrames &&
+      this.#stream.writable &&
+      packets < this.#limits.maxFrames &&
       // A packet that is longer than the whole queue may be all that is in it.
-      (queued <= 0 || queued + length <= this.#limits.maxBytes)
+      (packets === 0 || packetBytes + length <= this.#limits.maxBytes)
     );
   }
 
   #hasRoomForMessage(length: number): boolean {
-    const queued = this.#queuedMessageBytes;
+    const { messages, messageBytes } = this.#waiting;
     return (
       this.#stream.writable &&
-      this.#queuedMessages < this.#limits.maxMessages &&
-      (queued === 0 || queued + length <= this.#limits.maxMessageBytes)
+      messages < this.#limits.maxMessages &&
+      (messages === 0 || messageBytes + length <= this.#limits.maxMessageBytes)
     );
   }
 
-  #write(frame: Uint8Array, payloadLength: number, onWritten: () => void): void {
+  #enqueue(queued: Queued, payloadLength: number): true {
     this.#frames += 1;
     this.#bytes += payloadLength;
-    this.#corkForThisTurn();
-    this.#stream.write(frame, onWritten);
+    this.#queue.push(queued);
+    if (this.#scheduled || this.#batches > 0) return true;
+    this.#scheduled = true;
+    process.nextTick(() => {
+      this.#scheduled = false;
+      this.#writeNext();
+    });
+    return true;
   }
 
   #drop(length: number): false {
@@ -137,18 +146,52 @@ export class FrameWriter {
     return false;
   }
 
-  #corkForThisTurn(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#stream.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      this.#stream.uncork();
-    });
+  /** One batch at a time. */
+  #writeNext(): void {
+    if (this.#batches > 0) return;
+    let [frames, bytes] = [0, 0];
+    for (; frames < this.#queue.length && bytes < batchBytes; frames += 1) {
+      bytes += this.#queue[frames]?.frame.length ?? 0;
+    }
+    this.#write(this.#queue.splice(0, frames));
   }
 
-  readonly #onPacketWritten = (): void => {
-    this.#takenFrames += 1;
-    this.#queuedPackets -= 1;
-  };
+  #write(batch: readonly Queued[]): void {
+    const last = batch.length - 1;
+    if (last < 0) return;
+    if (!this.#stream.writable) {
+      // What is written to a stream that has ended is an error of its own.
+      this.#release(batch);
+      return;
+    }
+    this.#batches += 1;
+    this.#stream.cork();
+    batch.forEach(({ frame }, index) => {
+      if (index < last) this.#stream.write(frame);
+      else this.#stream.write(frame, () => this.#written(batch));
+    });
+    this.#stream.uncork();
+  }
+
+  #written(batch: readonly Queued[]): void {
+    this.#release(batch);
+    this.#takenFrames += batch.length;
+    this.#batches -= 1;
+    this.#writeNext();
+  }
+
+  #release(batch: readonly Queued[]): void {
+    for (const { frame, isMessage } of batch) {
+      this.#waiting[isMessage ? "messages" : "packets"] -= 1;
+      this.#waiting[isMessage ? "messageBytes" : "packetBytes"] -= frame.length;
+    }
+  }
 }
+
+interface Queued {
+  readonly frame: Uint8Array;
+  readonly isMessage: boolean;
+}
+
+/** What the stream is given at once, beyond its last frame: a line of 4 kbit/s carries it in the time in which one has to read. */
+const batchBytes = 128 * 1024;

@@ -64,6 +64,7 @@ export class AgentProcess {
   /** Asks it to end, and ends it after the grace time. Resolves when it has ended, or cannot be made to; never rejects. */
   async stop(): Promise<void> {
     if (!this.#ended) {
+      this.writer.flush();
       this.#command.stdin.end();
       void this.#command.stop();
     }
