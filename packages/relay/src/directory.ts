@@ -39,6 +39,8 @@ export class Directory {
   readonly #standing = new Map<PeerId, AttachedPeer>();
   readonly #leaving = new Map<PeerId, readonly AttachedPeer[]>();
   readonly #transient = new Map<PeerId, Set<AttachedPeer>>();
+  /** Those that stand again after a move that came to nothing. */
+  readonly #returned = new WeakSet<AttachedPeer>();
   readonly #superseded = new Map<PeerId, string[]>();
   readonly #transientLimit: number;
 
@@ -105,21 +107,51 @@ export class Directory {
       this.#superseded.set(peer.id, [...superseded, standing.instance].slice(-rememberedInstances));
     }
     this.#standing.set(peer.id, attached);
-    const left = moves && standing !== undefined && isOf(standing, attached) ? standing : undefined;
+    const isOurs = standing !== undefined && isOf(standing, attached);
+    const left = isOurs && this.#mayBeLeft(standing, moves) ? standing : undefined;
     const { kept, replaced } = this.#sortLeaving(attached, left);
     this.#keepLeaving(peer.id, kept);
     if (standing !== undefined && left === undefined) replaced.push(standing);
     return { kind: "attached", attached, replaced, left };
   }
 
-  /** Forgets a session that has ended; a newer one of the same identity stays. */
-  detach(peer: KnownPeer, session: Session): void {
-    if (this.#standing.get(peer.id)?.session === session) this.#standing.delete(peer.id);
+  /**
+   * Forgets a session that has ended; a newer one of the same identity stays. Where its process had moved to it, the newest that it
+   * left and that lives stands again, and is returned: the process may never have heard that it moved.
+   */
+  detach(peer: KnownPeer, session: Session): AttachedPeer | undefined {
     const leaving = this.#leaving.get(peer.id)?.filter((left) => left.session !== session);
     this.#keepLeaving(peer.id, leaving ?? []);
+    const standing = this.#standing.get(peer.id);
     const others = this.#transient.get(peer.id);
-    for (const other of others ?? []) if (other.session === session) others?.delete(other);
+    if (standing?.session === session) {
+      this.#standing.delete(peer.id);
+      return this.#return(standing);
+    }
+    const other = [...(others ?? [])].find((one) => one.session === session);
+    if (other === undefined) return undefined;
+    others?.delete(other);
     if (others?.size === 0) this.#transient.delete(peer.id);
+    return this.#return(other);
+  }
+
+  #return(ended: AttachedPeer): AttachedPeer | undefined {
+    const { id } = ended.peer;
+    const leaving = this.#leaving.get(id) ?? [];
+    const back = leaving.findLast((left) => isOf(left, ended));
+    if (back === undefined) return undefined;
+    const rest = leaving.filter((left) => left !== back);
+    this.#keepLeaving(id, rest);
+    this.#returned.add(back);
+    if (back.transient)
+      this.#transient.set(id, new Set([...(this.#transient.get(id) ?? []), back]));
+    else this.#standing.set(id, back);
+    return back;
+  }
+
+  /** One that stands again may have been left by a process that now dials anew; its streams are not to suffer for that. */
+  #mayBeLeft(one: AttachedPeer, moves: boolean): boolean {
+    return moves || this.#returned.has(one);
   }
 
   /**
@@ -147,7 +179,7 @@ export class Directory {
   #attachTransient(attached: AttachedPeer, moves: boolean): AttachOutcome {
     const { id } = attached.peer;
     const before = [...(this.#transient.get(id) ?? [])];
-    const left = moves ? before.find((one) => isOf(one, attached)) : undefined;
+    const left = before.find((one) => isOf(one, attached) && this.#mayBeLeft(one, moves));
     const { kept, replaced } = this.#sortLeaving(attached, left);
     const others = before.filter((one) => one !== left);
     const leaving = kept.filter(({ transient }) => transient);

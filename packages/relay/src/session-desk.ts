@@ -67,7 +67,7 @@ export class SessionDesk {
       if (attached !== undefined) await this.#serveAttached(attached, streams);
     } finally {
       if (attached !== undefined) this.#deps.publicOffers.detach(attached);
-      if (peer !== undefined) this.#deps.directory.detach(peer, session);
+      if (peer !== undefined) this.#detach(session, peer);
       if (stranger) this.#strangers -= 1;
       this.#sessions.delete(session);
     }
@@ -188,6 +188,18 @@ export class SessionDesk {
     log.info("relay.session.superseded", describe(session, peer));
     const text = "a newer session of this identity attached";
     replaced.session.close({ by: "us", code: "superseded", text });
+  }
+
+  /** A peer that had moved to the session may know of the one before it alone, where the answer to its attach was lost. */
+  #detach(session: Session, peer: KnownPeer): void {
+    const { directory, log, publicOffers } = this.#deps;
+    const back = directory.detach(peer, session);
+    if (back === undefined) return;
+    publicOffers.attach(back);
+    log.info("relay.session.returned", {
+      ...describe(back.session, peer),
+      from: session.transport,
+    });
   }
 
   /** From here on the peer is offered connections on the new session alone; the old one lives while it has any. */

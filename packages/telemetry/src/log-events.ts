@@ -53,6 +53,7 @@ export type LogEvent =
   | "relay.session.refused"
   | "relay.session.superseded"
   | "relay.session.moved"
+  | "relay.session.returned"
   | "relay.connection.opened"
   | "relay.connection.closed"
   | "relay.connection.refused"
