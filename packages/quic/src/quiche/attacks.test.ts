@@ -105,7 +105,7 @@ async function nativeClient(raw: RawClient, listener: QuicListener): Promise<Nat
   const certificate = await createCertificate(clientIdentity, {
     wallNowMs: systemClock.wallNowMs(),
   });
-  const config = createTransportConfig(binding, certificate, quicDefaults);
+  const config = createTransportConfig(binding, certificate, quicDefaults, "bbr");
   const id = systemRandom.bytes(16);
   return binding.Connection.connect(null, id, raw.address, listener.address, config);
 }

@@ -8,7 +8,7 @@ import { ownIdBytes } from "./packet-header.ts";
 import { PeerPaths } from "./peer-paths.ts";
 import { QuicheConnection } from "./quiche-connection.ts";
 import { ResetTokens } from "./reset-tokens.ts";
-import { createTransportConfig } from "./transport-config.ts";
+import { congestionControlFor, createTransportConfig } from "./transport-config.ts";
 import { UdpSocket } from "./udp-socket.ts";
 
 /**
@@ -30,11 +30,11 @@ export async function dialQuiche(
   }).catch((error: unknown) => {
     throw new TransportError("dial_failed", errorText(error), { cause: error });
   });
-  parts.checkBuffers(socket, settings);
+  const control = congestionControlFor(settings, parts.checkBuffers(socket, settings));
   const paths = new PeerPaths(socket.address, address, parts.clock.now());
   let link: GuardedConnection;
   try {
-    const config = createTransportConfig(parts.binding, certificate, settings);
+    const config = createTransportConfig(parts.binding, certificate, settings, control);
     const id = parts.random.bytes(ownIdBytes);
     link = new GuardedConnection(
       parts.binding.Connection.connect(null, id, paths.local, paths.quicheRemote, config),

@@ -19,6 +19,6 @@ export interface EngineParts {
   warnOfFault(text: string): void;
   /** Warns that the network does not carry datagrams of this size. */
   warnOfSize(datagramBytes: number): void;
-  /** Warns, once, if the kernel gave a socket less than the settings ask. */
-  checkBuffers(socket: UdpSocket, settings: QuicSettings): void;
+  /** Warns, once, if the kernel gave a socket less than the settings ask. Returns whether it gave all. */
+  checkBuffers(socket: UdpSocket, settings: QuicSettings): boolean;
 }

@@ -151,7 +151,7 @@ test("slots for last words are not kept", async () => {
 test("the operator is told, once, that datagrams are too large for the kernel", async () => {
   const binding = await loadQuicheBinding();
   const certificate = await createCertificate(identity, { wallNowMs: systemClock.wallNowMs() });
-  const config = createTransportConfig(binding, certificate, quicDefaults);
+  const config = createTransportConfig(binding, certificate, quicDefaults, "bbr");
   const socket = await UdpSocket.open({
     bind: anyPort,
     bufferBytes: 65_536,
@@ -169,7 +169,7 @@ test("the operator is told, once, that datagrams are too large for the kernel", 
       certificateOf: () => Promise.resolve(certificate),
       warnOfFault: () => undefined,
       warnOfSize: (bytes) => told.push(bytes),
-      checkBuffers: () => undefined,
+      checkBuffers: () => true,
     },
     { address: anyPort, identity, settings: quicDefaults },
   );

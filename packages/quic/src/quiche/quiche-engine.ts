@@ -1,3 +1,4 @@
+import type { Config } from "@matrixai/quic/native/types.js";
 import { withDeadline } from "@culvert/runtime";
 import {
   createCertificate,
@@ -19,7 +20,7 @@ import { dialQuiche } from "./dialer.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { QuicheListener } from "./listener.ts";
 import { ReadBuffer } from "./read-buffer.ts";
-import { createTransportConfig } from "./transport-config.ts";
+import { congestionControlFor, createTransportConfig } from "./transport-config.ts";
 import { TurnScheduler } from "./turn-scheduler.ts";
 import { bufferWarning } from "./udp-buffers.ts";
 import { UdpSocket } from "./udp-socket.ts";
@@ -50,13 +51,19 @@ class QuicheEngine implements QuicEngine {
     const { address, identity, settings } = options;
     const parts = await this.#load();
     const certificate = await parts.certificateOf(identity);
-    const config = createTransportConfig(parts.binding, certificate, settings);
     const socket = await UdpSocket.open({
       bind: address,
       bufferBytes: settings.socketBufferBytes,
       datagramBytes: settings.datagramBytes,
     });
-    parts.checkBuffers(socket, settings);
+    const control = congestionControlFor(settings, parts.checkBuffers(socket, settings));
+    let config: Config;
+    try {
+      config = createTransportConfig(parts.binding, certificate, settings, control);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
     return new QuicheListener({ ...parts, socket, config }, options);
   }
 
@@ -103,17 +110,19 @@ class QuicheEngine implements QuicEngine {
     return made;
   }
 
-  #checkBuffers(socket: UdpSocket, settings: QuicSettings): void {
-    if (this.#warned) return;
+  /** Warns once where buffers are smaller than asked. Returns whether they are not. */
+  #checkBuffers(socket: UdpSocket, settings: QuicSettings): boolean {
     const { receive, send } = socket.grantedBuffers();
-    const warning = bufferWarning({
+    const grant = {
       asked: settings.socketBufferBytes,
       receive,
       send,
       platform: process.platform,
-    });
-    if (warning === undefined) return;
+    };
+    const warning = bufferWarning(grant);
+    if (warning === undefined) return true;
+    if (!this.#warned) this.#deps.warn(warning);
     this.#warned = true;
-    this.#deps.warn(warning);
+    return false;
   }
 }

@@ -17,6 +17,7 @@ export function createTransportConfig(
   binding: QuicheBinding,
   certificate: TlsCertificate,
   settings: QuicSettings,
+  congestionControl: CongestionControl,
 ): Config {
   const key = [Buffer.from(certificate.privateKeyPem)];
   const chain = [Buffer.from(certificate.certificatePem)];
@@ -40,11 +41,28 @@ export function createTransportConfig(
   config.setActiveConnectionIdLimit(maxPaths);
   // Paced packets would need a timer each; the kernel's buffers take a window's burst.
   config.enablePacing(false);
-  // Not CUBIC nor Reno: quiche 0.18 dates packets by its pacer, whether it paces or not, and moves that date only after ten packets'
-  // time at the rate of the window. With a window below eight, which losses bring about, that is more than a round trip: measured
-  // round trips grow, with them the ten packets' time, and so on to minutes. BBR sets the pacer's rate and burst by what arrives.
-  config.setCcAlgorithmName("bbr");
+  config.setCcAlgorithmName(congestionControl);
+  if (congestionControl === "cubic") config.enableHystart(true);
   return config;
+}
+
+/** Congestion control by quiche's name for it: RFC 9438, or draft-cardwell-iccrg-bbr-congestion-control. */
+export type CongestionControl = "cubic" | "bbr";
+
+/**
+ * The congestion control that suits connections with these settings; `largeBuffers` says that the kernel gave UDP sockets the buffers
+ * that were asked for.
+ *
+ * quiche 0.18 dates packets by its pacer, whether it paces or not, and by CUBIC or Reno moves that date only after ten packets' time at
+ * the rate of the window. With a window below eight, which losses bring about, that is more than a round trip: measured round trips
+ * grow, with them the ten packets' time, and so on to minutes. BBR sets the pacer's rate and burst by what arrives, but keeps less under
+ * way: where nothing is lost, CUBIC carries a quarter more. So it is for one machine whose buffers hold a whole window.
+ */
+export function congestionControlFor(
+  settings: QuicSettings,
+  largeBuffers: boolean,
+): CongestionControl {
+  return staysOnMachine(settings) && largeBuffers ? "cubic" : "bbr";
 }
 
 /** The most that one stream's window grows to, bytes: while its reader keeps pace, and it stays when the reader stops. */
