@@ -20,8 +20,6 @@ export class SegmentOutput implements SegmentWriter {
   peerInitial = 0;
   /** An acknowledgement is owed; any segment that goes out carries it. */
   isAckDue = false;
-  /** When an acknowledgement that waits for something to ride on is sent alone; Infinity for none. */
-  ackAtMs = Infinity;
   readonly #host: TcpHost;
   readonly #tuple: TcpTuple;
   readonly #ip: Ipv4Header;
@@ -86,15 +84,12 @@ export class SegmentOutput implements SegmentWriter {
   }
 
   /**
-   * A segment with data was taken, all before it too if `inOrder`. Its acknowledgement may wait if it is small and the first: a second one
-   * might be what the peer waits with (RFC 5681 §4.2). Returns true when so many were that one is due before the turn ends.
+   * A segment with data was taken: its acknowledgement goes out with the turn, and waits for nothing to ride on, since peers with Nagle's
+   * algorithm (RFC 896) wait for it with the rest of what is small. Returns true when so many were that one is due before the turn ends.
    */
-  owe(payloadBytes: number, inOrder: boolean): boolean {
+  owe(): boolean {
+    this.isAckDue = true;
     this.#unacknowledged += 1;
-    const { ackDelayMs } = this.#host.settings;
-    const mayWait = inOrder && payloadBytes <= smallBytes && this.#unacknowledged === 1;
-    if (ackDelayMs > 0 && mayWait) this.ackAtMs = this.#host.now() + ackDelayMs;
-    else this.isAckDue = true;
     return this.#unacknowledged >= mostUnacknowledged;
   }
 
@@ -111,7 +106,6 @@ export class SegmentOutput implements SegmentWriter {
     const options = this.#options(flags, parts !== undefined && parts.length > 0);
     if (hasAck) {
       this.isAckDue = false;
-      this.ackAtMs = Infinity;
       this.#unacknowledged = 0;
     }
     this.#write({ sequence, acknowledgment, flags, window, options }, parts);
@@ -155,8 +149,6 @@ interface SegmentFields {
 const headersBytes = 40;
 /** An acknowledgement goes out after so many segments, at the end of the turn at the latest: never later (RFC 9293 §3.8.6.3). */
 const mostUnacknowledged = 8;
-/** What is larger is part of a transfer, whose sender waits for our acknowledgements. */
-const smallBytes = 2 * 1_024;
 /** SACK blocks on a segment with data, and on one without (RFC 2018 §3; three fit beside timestamps). */
 const blocksBesideData = 1;
 const blocksAlone = 4;

@@ -68,7 +68,7 @@ export class TcpEngine implements HostedConnection {
   /** When {@link wake} is to be called; Infinity for never. */
   get dueMs(): number {
     const stateMs = Math.min(this.#syn.repeatAtMs, this.#stateDeadlineMs);
-    return Math.min(this.#send.dueMs, stateMs, this.#keepAlive.dueMs, this.#output.ackAtMs);
+    return Math.min(this.#send.dueMs, stateMs, this.#keepAlive.dueMs);
   }
 
   /** Figures for people. */
@@ -179,9 +179,7 @@ export class TcpEngine implements HostedConnection {
     if (this.#state === "closed") return;
     if (maySend(this.#state)) this.#flushData(nowMs);
     const inHandshake = this.#state === "syn-sent" || this.#state === "syn-received";
-    // News of the window ride on an acknowledgement that waits: it waits for a small segment alone, which takes none.
-    const mayTell = mayReceive(this.#state) && this.#output.ackAtMs === Infinity;
-    const owesWindow = mayTell && this.#receive.owesWindow;
+    const owesWindow = mayReceive(this.#state) && this.#receive.owesWindow;
     if (!inHandshake && (this.#output.isAckDue || owesWindow)) this.#sendAck();
     this.#host.reschedule(this);
   }
@@ -207,7 +205,6 @@ export class TcpEngine implements HostedConnection {
 
     this.#send.wake(nowMs, this.#output.gapOptionBytes, this.#host.hasRoom?.());
     if (nowMs >= this.#keepAlive.dueMs) this.#probeLife(nowMs);
-    if (nowMs >= this.#output.ackAtMs) this.#sendAck();
     this.#host.reschedule(this);
   }
 
@@ -370,7 +367,7 @@ export class TcpEngine implements HostedConnection {
     }
     const inOrder = this.#receive.accept(position, payload, fin);
     if (this.state === "closed") return;
-    const manyOwed = this.#output.owe(payload.length, inOrder && !fin);
+    const manyOwed = this.#output.owe();
     if (this.#receive.reachFin()) this.#finReceived(nowMs);
     // A gap, or a filled one, is told at once (RFC 5681 §4.2); in order, some segments share an acknowledgement.
     else if (!inOrder || manyOwed) this.#sendAck();
@@ -461,7 +458,6 @@ export class TcpEngine implements HostedConnection {
     this.#send.stop();
     this.#receive.stop();
     this.#keepAlive.set(0, 0);
-    this.#output.ackAtMs = Infinity;
     this.#syn.stop();
     this.#stateDeadlineMs = Infinity;
     this.#host.released(this);

@@ -21,11 +21,6 @@ export interface TcpSettings {
   readonly timeWaitMs: number;
   /** How long FIN of the peer is waited for when nobody here reads any more. */
   readonly finWait2Ms: number;
-  /**
-   * How long the acknowledgement of a small segment may wait for something to ride on, such as the answer to it (RFC 9293 §3.8.6.3). 0: to the
-   * end of the turn. At most 40, for which peers that probe for lost tails make allowance.
-   */
-  readonly ackDelayMs: number;
   /** The least retransmission time-out (RFC 6298 §2.4 with the value other stacks use). */
   readonly minRtoMs: number;
   readonly maxRtoMs: number;
@@ -42,7 +37,6 @@ export const defaultTcpSettings: TcpSettings = {
   keepAliveMs: 120_000,
   timeWaitMs: 60_000,
   finWait2Ms: 60_000,
-  ackDelayMs: 0,
   minRtoMs: 200,
   maxRtoMs: 120_000,
 };

@@ -34,11 +34,6 @@ export const agentDefaults = {
   maxAnsweredAddresses: 4_096,
   /** Silence after which the other end of a connection in the virtual network is asked whether it lives: agents are restarted. */
   meshKeepAliveMs: 60_000,
-  /**
-   * How long the acknowledgement of a few bytes may wait for the answer to ride on. Each packet wakes three processes, which is most of what a
-   * short connection costs.
-   */
-  meshAckDelayMs: 20,
   /** Warnings of one kind in a minute, since peers provoke them. */
   warningRate: { burst: 10, interval: millis(60_000) },
 } as const;

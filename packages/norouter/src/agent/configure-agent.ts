@@ -74,7 +74,7 @@ async function start(args: ConfigureArgs, deps: ConfigureDeps, scope: Scope): Pr
     random,
     output: deps.sendPacket,
     addresses: [me],
-    tcp: { keepAliveMs: agentDefaults.meshKeepAliveMs, ackDelayMs: agentDefaults.meshAckDelayMs },
+    tcp: { keepAliveMs: agentDefaults.meshKeepAliveMs },
   });
   scope.add(() => stack.close({ by: "us", code: "agent_closed", text: "" }));
   const network = new AgentNetwork({ clock, stack, me });
