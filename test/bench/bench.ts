@@ -59,10 +59,11 @@ export async function runBench(plan: BenchPlan): Promise<Results> {
   }
   return {
     ...results,
-    contenders: peers.map(({ name, title, mostOpen }) => ({
+    contenders: peers.map(({ name, title, mostOpen, bulkAim }) => ({
       name,
       title,
       ...(mostOpen === undefined ? {} : { mostOpen }),
+      ...(bulkAim === undefined ? {} : { bulkAim }),
     })),
     values: recorder.values,
     failures: recorder.failures,

@@ -1,5 +1,5 @@
 import { drawBars, drawLines } from "./chart.ts";
-import { describeAim, measures, seriesMeasures, type Aim, type Measure } from "./measures.ts";
+import { describeAim, measuresFor, seriesMeasures, type Aim, type Measure } from "./measures.ts";
 import { seriesLevels } from "./report-table.ts";
 import { roundsOf, succeeded, writeResult, type Results } from "./results.ts";
 import { summarize } from "./statistics.ts";
@@ -7,7 +7,7 @@ import { summarize } from "./statistics.ts";
 /** Writes one SVG for each measure of the results; gives their file names. */
 export async function drawResults(results: Results, folder: string): Promise<readonly string[]> {
   const files: string[] = [];
-  for (const measure of measures) {
+  for (const measure of measuresFor(results.contenders[0])) {
     if (results.values[measure.id] === undefined) continue;
     files.push(`${measure.id}.svg`);
     await writeResult(folder, `${measure.id}.svg`, barsOf(results, measure));

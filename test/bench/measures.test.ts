@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { describeAim, measures, meets } from "./measures.ts";
+import { describeAim, measures, measuresFor, meets } from "./measures.ts";
+import { culvertPeer } from "./peers/culvert.ts";
 
 describe("the aims", () => {
   const idleCpu = measures.find(({ id }) => id === "idle-cpu");
@@ -21,4 +22,13 @@ describe("the aims", () => {
     expect(meets({ atMostTimes: 0.5 }, 1, undefined)).toBeUndefined();
     expect(meets(undefined, 1, 1)).toBeUndefined();
   });
+});
+
+it("holds bulk by WebSocket against ssh itself, and everything else against the table", () => {
+  const aims = (ours: Parameters<typeof measuresFor>[0]): unknown[] =>
+    measuresFor(ours).map(({ aim }) => describeAim(aim));
+  expect(aims(culvertPeer())).toEqual(measures.map(({ aim }) => describeAim(aim)));
+  expect(aims(culvertPeer({ transport: "wss" }))).toEqual(
+    measures.map(({ id, aim }) => (id.startsWith("bulk-") ? ">= 1 x ssh" : describeAim(aim))),
+  );
 });

@@ -102,6 +102,13 @@ export const seriesMeasures: readonly SeriesMeasure[] = [
   },
 ];
 
+/** The measures with the aim of bulk that ours has by what carries its sessions; that of the table where it has none of its own. */
+export function measuresFor(ours: { readonly bulkAim?: Aim } | undefined): readonly Measure[] {
+  const aim = ours?.bulkAim;
+  if (aim === undefined) return measures;
+  return measures.map((each) => (each.id.startsWith("bulk-") ? { ...each, aim } : each));
+}
+
 /** The aim in words: `>= 1.25 x ssh`. */
 export function describeAim(aim: Aim | undefined): string {
   if (aim === undefined) return "";

@@ -1,4 +1,4 @@
-import { describeAim, measures, meets, seriesMeasures, type Measure } from "./measures.ts";
+import { describeAim, measuresFor, meets, seriesMeasures, type Measure } from "./measures.ts";
 import { roundsOf, succeeded, type ContenderName, type Results } from "./results.ts";
 import { columnTable, short, table, tablesWithin, type Column } from "./table.ts";
 import { pairedRatio, summarize, type Summary } from "./statistics.ts";
@@ -30,7 +30,9 @@ function heading({ startedAt, machine, path, rounds }: Results): string {
 
 /** Ours, its control and ssh with ratio and aim first; every other contender after that, in tables that fit a terminal. */
 function measureTables(results: Results): readonly string[] {
-  const taken = measures.filter(({ id }) => results.values[id] !== undefined);
+  const taken = measuresFor(results.contenders[0]).filter(
+    ({ id }) => results.values[id] !== undefined,
+  );
   if (taken.length === 0) return [];
   const { contenders } = results;
   const isMain = ({ name }: ContenderName, index: number): boolean =>
@@ -104,7 +106,9 @@ function cell(results: Results, measure: string, contender: string): string {
 }
 
 function cpuTable(results: Results): string {
-  const bulk = measures.filter(({ id }) => results.values[`${id}.cpu.all`] !== undefined);
+  const bulk = measuresFor(results.contenders[0]).filter(
+    ({ id }) => results.values[`${id}.cpu.all`] !== undefined,
+  );
   if (bulk.length === 0) return "";
   const rows = results.contenders.flatMap(({ name, title }) =>
     ["client", "relay", "server", "all"]

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
+import type { Aim } from "./measures.ts";
 
 /** Everything that a bench found; what `latest.json` holds. */
 export interface Results {
@@ -26,6 +27,8 @@ export interface ContenderName {
   readonly title: string;
   /** It is left out where more connections than that are to be open. */
   readonly mostOpen?: number;
+  /** Ours alone: the aim of its bulk transfers, where it is not that of the table. */
+  readonly bulkAim?: Aim;
 }
 
 /** A round that gave nothing. */

@@ -1,7 +1,7 @@
 import { run } from "../support/child.ts";
 import { culvert } from "../support/culvert.ts";
 import { findProgram } from "../support/requires.ts";
-import { describeAim, measures, meets } from "./measures.ts";
+import { describeAim, measuresFor, meets } from "./measures.ts";
 import { roundsOf, succeeded, type Results } from "./results.ts";
 import { pairedRatio, summarize, type Summary } from "./statistics.ts";
 
@@ -21,7 +21,9 @@ export interface MeasureSummary {
 /** Every measure that was taken, as the tables show it, by its id. */
 export function summaryOf(results: Results): Readonly<Record<string, MeasureSummary>> {
   const ours = results.contenders[0]?.name ?? "";
-  const taken = measures.filter(({ id }) => results.values[id] !== undefined);
+  const taken = measuresFor(results.contenders[0]).filter(
+    ({ id }) => results.values[id] !== undefined,
+  );
   return Object.fromEntries(
     taken.map(({ id, title, unit, aim }) => {
       const contenders = Object.fromEntries(

@@ -35,6 +35,7 @@ export function culvertPeer(options: CulvertOptions = {}): Peer {
     name: "culvert",
     title: title(options),
     programs: [],
+    ...(options.transport === "wss" ? { bulkAim: { atLeastTimes: 1 } } : {}),
     async start(context) {
       await writeConfiguration(context, options);
       return startAll(context, options);

@@ -1,5 +1,6 @@
 import type { Child } from "../../support/child.ts";
 import type { Crew } from "../crew.ts";
+import type { Aim } from "../measures.ts";
 import type { Place } from "../place.ts";
 
 /** A TCP address to connect to. */
@@ -59,6 +60,8 @@ export interface Peer {
   readonly programs: readonly string[];
   /** Most connections that it is asked to hold open by the load that tries rising numbers; any number unless given. */
   readonly mostOpen?: number;
+  /** Ours alone: the aim of its bulk transfers, where it is not that of the table. */
+  readonly bulkAim?: Aim;
   /** Writes its configuration and starts its processes; need not wait until they are ready. */
   start(context: StartContext): Promise<Running>;
 }
