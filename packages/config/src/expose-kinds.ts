@@ -22,7 +22,10 @@ export interface ExposeConfig {
   readonly keyFile: string | undefined;
   /** Whether the target is told the visitor's address by a PROXY protocol version 2 header. */
   readonly proxyProtocol: "off" | "v2";
-  /** Whether HTTP that is in clear here gets `X-Forwarded-For`, `-Proto` and `-Host`. */
+  /**
+   * Whether HTTP that is in clear here gets `X-Forwarded-For`, `-Proto` and `-Host`. Where TLS is ended here at a port, false leaves
+   * all there is to the target, so that protocols may be spoken that look like HTTP; at a name every request is read in any case.
+   */
   readonly forwardedFor: boolean;
   /** Where ssh goes that is found inside TLS that is ended, or on the port; undefined = it is not looked for. */
   readonly ssh: ExposeTarget | undefined;

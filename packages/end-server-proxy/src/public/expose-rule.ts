@@ -15,7 +15,10 @@ export interface ExposeRule {
   readonly certificate: CertificateFiles | undefined;
   /** Begins every connection to the local service with a PROXY protocol header. */
   readonly proxyProtocol: "off" | "v2";
-  /** Adds X-Forwarded-For and its kin to requests whose TLS is ended here. */
+  /**
+   * Adds X-Forwarded-For and its kin to requests whose TLS is ended here, or that a Telebit relay passes on in clear. Without, such
+   * requests at a name are looked at all the same; what comes at a port is joined unread.
+   */
   readonly forwardedFor: boolean;
   /** Where connections go whose first bytes are those of ssh. */
   readonly ssh: ServiceTarget | undefined;

@@ -7,15 +7,19 @@ export interface RequestOrigin {
   readonly name: string;
   /** What the client spoke. */
   readonly scheme: "http" | "https";
+  /** Whether the service is told so. */
+  readonly tellsOrigin: boolean;
 }
 
 /**
  * The headers of a request for the local service: its own as they were, without what is between the client and us, and without
- * what a client might claim of its origin; then X-Forwarded-For, -Proto and -Host as they are. Flat: name, value, name, value.
+ * what a client might claim of its origin; then X-Forwarded-For, -Proto and -Host as they are, where they are told. Flat: name,
+ * value, name, value.
  */
 export function forwardedHeaders(req: IncomingMessage, origin: RequestOrigin): string[] {
   const own = passableHeaders(req.rawHeaders);
   const kept = own.filter((_, at) => !isOriginClaim(own[at - (at % 2)] ?? ""));
+  if (!origin.tellsOrigin) return kept;
   return [
     ...kept,
     ...["X-Forwarded-For", origin.clientAddress],

@@ -29,6 +29,8 @@ export interface ForwardedConnection {
   readonly name: string;
   /** What the client spoke. */
   readonly scheme: "http" | "https";
+  /** Whether the service is told who asks; what a client claims of it is not passed on in any case. */
+  readonly tellsOrigin: boolean;
   /** Where the service is, for the page that says it is not there. */
   readonly where: string;
   /** Connects to the local service; called once at a time. */
@@ -38,7 +40,7 @@ export interface ForwardedConnection {
 }
 
 /**
- * Forwards HTTP/1.1 requests of decrypted connections to the local service, each with the X-Forwarded headers that are true.
+ * Forwards HTTP/1.1 requests of decrypted connections to the local service, each with no X-Forwarded headers but true ones.
  * Requests of one connection go one after the other over one connection to the service; an upgrade has one of its own.
  */
 export class HttpForwarder {

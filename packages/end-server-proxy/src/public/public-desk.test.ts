@@ -230,6 +230,72 @@ describe("an exposed name", () => {
     expect(told.exchanges.filter(({ status }) => status === 421)).toHaveLength(3);
   });
 
+  it.each([
+    ["an empty line", "\r\nGET"],
+    ["five empty lines", "\r\n\r\n\r\n\r\n\r\nGET"],
+    ["line feeds", "\n\nGET"],
+    ["a space", " GET"],
+    ["a tab", "\tGET"],
+    ["a control character", "\u001cGET"],
+    ["a method in small letters", "get"],
+    ["a method that nobody knows", "1!x_"],
+    ["another protocol's banner", "SSH-2.0-"],
+    ["a line that is no request", "{}\r\n\r\nGET"],
+    ["bytes that are no text", "\u0000\u0001\r\n\r\nGET"],
+  ])("is looked at behind %s", async (_what, start) => {
+    let heard = "";
+    // More lenient than any real one: it takes whatever comes.
+    const to = await listen(
+      createTcpServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.on("data", (chunk) => {
+          heard += chunk.toString("latin1");
+          socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        });
+      }),
+    );
+    for (const forwardedFor of [true, false]) {
+      const { visit } = desk(
+        rule(to, { tls: "local", certificate: await certificate(), forwardedFor }),
+      );
+      const { visitor, served } = visit(https);
+      const client = await tls(visitor);
+      client.resume();
+      client.write(`${start} / HTTP/1.1\r\nHost: other\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n`);
+      client.end();
+      await within(served, { what: "the end" });
+      expect(heard).toBe("");
+    }
+  });
+
+  it("is done at once with a client that ends without a word, and dials nothing", async () => {
+    let dials = 0;
+    const to = await listen(createTcpServer(() => (dials += 1)));
+    const { visit } = desk(rule(to, { tls: "local", certificate: await certificate() }));
+    const { visitor, served } = visit(https);
+    (await tls(visitor)).end();
+    await within(served, { what: "the end" });
+    expect(dials).toBe(0);
+  });
+
+  it("is served under its own name alone where its service wants no headers, and none comes from the client", async () => {
+    const heard: unknown[] = [];
+    const site = await website((req, res) => {
+      heard.push([req.url, Object.keys(req.headers).filter((field) => field.startsWith("x-"))]);
+      res.end("hello");
+    });
+    const files = await certificate();
+    const { visit } = desk(
+      rule(site, { tls: "local", certificate: files, forwardedFor: false, proxyProtocol: "off" }),
+    );
+    const claim = "\r\nX-Forwarded-For: 6.6.6.6\r\nX-Own: 1\r\n\r\n";
+    const own = get.replace("\r\n\r\n", claim);
+    expect(await ask(await tls(visit(https).visitor), own)).toMatch(/^HTTP\/1\.1 200 /);
+    const other = own.replace("app.example.com", "other.example.com");
+    expect(await ask(await tls(visit(https).visitor), other)).toMatch(/^HTTP\/1\.1 421 /);
+    expect(heard).toEqual([["/page", ["x-own"]]]);
+  });
+
   it("carries upgrades through TLS that is ended here; a refused one ends the connection", async () => {
     const server = createServer((_req, res) => res.end("no upgrade"));
     server.on("upgrade", (req, socket) => {
@@ -405,6 +471,23 @@ describe("an exposed name", () => {
     await waitUntil(() => told.ended.filter(({ protocol }) => protocol === "ssh").length === 2, {
       what: "two ssh connections told",
     });
+  });
+
+  it("is told at a port who asks, behind empty lines as well, unless it wants no headers", async () => {
+    const heard: unknown[] = [];
+    const site = await website((req, res) => {
+      heard.push(req.headers["x-forwarded-for"]);
+      res.end("hello");
+    });
+    const certificateOf = await certificate();
+    for (const forwardedFor of [true, false]) {
+      const at = { name: "", port: 2222, tls: "local", certificate: certificateOf } as const;
+      const { visit } = desk(rule(site, { ...at, forwardedFor }));
+      const claiming = get.replace("\r\n\r\n", "\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
+      const client = await tls(visit(tcp).visitor);
+      expect(await ask(client, `\r\n\r\n${claiming}`)).toContain("hello");
+    }
+    expect(heard).toEqual(["203.0.113.7", "6.6.6.6"]);
   });
 
   it("lets a service at a port speak first", async () => {

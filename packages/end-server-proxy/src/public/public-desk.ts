@@ -131,7 +131,7 @@ export class PublicDesk {
     // Who speaks first is not known at a port; at a name it is the client.
     const patience = offer.service === "tcp" ? serverSpeaksFirst : clientSpeaks;
     const first = await sniff(plain, { clock, patience, signal });
-    if (first === undefined && offer.service !== "tcp") {
+    if ((first === undefined || plain.readableEnded) && offer.service !== "tcp") {
       // As browsers do that connect ahead of need: nobody's fault.
       plain.destroy();
       return { ...progress, failure: undefined };
@@ -145,11 +145,11 @@ export class PublicDesk {
         progress,
       );
     }
-    if (first === "ssh" && offer.service === "http") {
+    if (first === "ssh" && offer.service !== "tcp") {
       // A web server would take it for a request, and what follows for another that nobody has looked at.
       throw refused(`ssh for ${quoteText(offer.name)}, whose rule says not where it goes`);
     }
-    if (first === "http" && (hasTls || visit.asWritten) && rule.forwardedFor) {
+    if ((hasTls || visit.asWritten) && isForForwarder(visit, first)) {
       return this.#forward(visit, plain, hasTls ? "https" : "http", progress);
     }
     let target: ByteStream;
@@ -186,6 +186,7 @@ export class PublicDesk {
       clientAddress: offer.remote.address,
       name: offer.name,
       scheme,
+      tellsOrigin: rule.forwardedFor,
       where: formatServiceTarget(rule.to),
       dial: () => this.#dial(rule, rule.to, offer, signal),
       exchange: (exchange) => {
@@ -293,6 +294,14 @@ function wayOf(rule: ExposeRule, { service, name }: PublicOffer): "raw" | "plain
       if (rule.tls === "local") return "tls";
       return rule.ssh === undefined ? "raw" : "plain";
   }
+}
+
+/**
+ * Whether what is in clear here is read request by request. At a name all of it is, whatever it looks like: every Host is judged,
+ * and how lenient the service is does not matter. At a port there is no name to hold it to, and other protocols are at home there.
+ */
+function isForForwarder({ rule, offer }: Visit, first: FirstBytes | undefined): boolean {
+  return offer.service !== "tcp" || (first === "http" && rule.forwardedFor);
 }
 
 function whatOf({ service, name, servicePort }: PublicOffer): { name: string; port: number } {

@@ -36,13 +36,24 @@ export async function sniff(
   }
 }
 
-/** Judges what there is; undefined where more bytes are needed. Pure. */
+/**
+ * Judges what there is; undefined where more bytes are needed. Pure. A request is whatever any web server might take for one, so
+ * that none passes unread: behind empty lines (RFC 9112 §2.2) and spaces, with any method (RFC 9110 §5.6.2) before any space.
+ */
 export function classify(bytes: Uint8Array, ended: boolean): FirstBytes | undefined {
   if (bytes[0] === handshakeRecord) return "tls";
   const text = Buffer.from(bytes).toString("latin1");
   if (text.startsWith(sshBanner)) return "ssh";
   if (sshBanner.startsWith(text) && !ended) return undefined;
-  return /^[A-Z][A-Z-]*(?: |$)/.test(text) ? "http" : "other";
+  return mayBeRequest(bytes) ? "http" : "other";
+}
+
+/** A line of one word is none: its carriage return is followed by a line feed. */
+function mayBeRequest(bytes: Uint8Array): boolean {
+  const at = bytes.findIndex((byte) => !tokenBytes.has(byte));
+  if (at === -1) return bytes.length > 0;
+  const isLineEnd = bytes[at] === 0x0a || (bytes[at] === 0x0d && bytes[at + 1] === 0x0a);
+  return spaces.has(bytes[at] ?? 0) && (at === 0 || !isLineEnd);
 }
 
 function firstBytes(stream: ByteStream, waitEnded: AbortSignal): Promise<FirstBytes> {
@@ -96,6 +107,15 @@ function firstBytes(stream: ByteStream, waitEnded: AbortSignal): Promise<FirstBy
   });
 }
 
+/** RFC 9110 §5.6.2. */
+const tokenBytes = new Set(
+  Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+);
+/** RFC 9112 §3, and what besides is a space to Python's `split`, by which its servers take a request line apart. */
+const spaces = new Set([
+  ...[0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20],
+  ...[0x1c, 0x1d, 0x1e, 0x1f, 0x85, 0xa0],
+]);
 /** RFC 4253 §4.2. */
 const sshBanner = "SSH-2.0-";
 /** First byte of a TLS handshake record (RFC 8446 §5.1). */
