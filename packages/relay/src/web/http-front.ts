@@ -141,10 +141,14 @@ export class HttpFront {
       socket.destroy();
       return;
     }
-    const response = new ServerResponse(request);
+    const response = responseFor(request);
+    if (response === undefined) {
+      // An answer is still on its way. No client of a WebSocket asks for it before that has come.
+      socket.destroy();
+      return;
+    }
     response.on("error", () => undefined);
     response.shouldKeepAlive = false;
-    response.assignSocket(request.socket);
     // A response that was made by hand hears nothing of its socket.
     socket.once("close", () => response.emit("close"));
     response.once("finish", () => {
@@ -183,6 +187,21 @@ export class HttpFront {
     if ((this.#clients.get(socket)?.openRequests ?? 0) > 0) socket.destroy();
     else lingeringEnd(socket, rawErrorPage(status), this.#clock);
   }
+}
+
+/**
+ * The answer to a request that Node made none for; undefined while another has the socket. Only Node knows that: it gives answers of its
+ * own too, to a request without Host and to one that expects what nobody does.
+ */
+function responseFor(request: IncomingMessage): ServerResponse | undefined {
+  const response = new ServerResponse(request);
+  try {
+    response.assignSocket(request.socket);
+  } catch (error) {
+    if (systemCode(error) === "ERR_HTTP_SOCKET_ASSIGNED") return undefined;
+    throw error;
+  }
+  return response;
 }
 
 /** An error page as a whole answer of HTTP/1.1, after which the connection ends. */
