@@ -74,7 +74,7 @@ export function relaySchema(file: string) {
       transientSessionsPerPeer: withDefault(
         countKind({ min: 0, max: 10_000 }),
         configDefaults.transientSessionsPerPeer,
-        "One-shot sessions (culvert connect) of one client beside its standing one.",
+        "One-shot sessions (culvert connect, culvert expose) of one peer beside its standing one.",
       ),
       connectionsPerClient: withDefault(
         limitKind,

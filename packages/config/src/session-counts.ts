@@ -41,10 +41,9 @@ function ofDialler(config: DaemonConfig & { readonly role: "server" | "client" }
   return { count, because: `${plural(count, "session")}${parts}` };
 }
 
-/** A relay keeps one session per known peer, those that moves left behind, and some more for one-shot clients. */
+/** A relay keeps one session per known peer, those that moves left behind, and one-shot ones, which either role may have. */
 function ofRelay({ peers, limits, listen, web }: DaemonConfig & { readonly role: "relay" }): Bound {
-  const clients = peers.filter(({ role }) => role === "client").length;
-  const transient = clients * limits.transientSessionsPerPeer;
+  const transient = peers.length * limits.transientSessionsPerPeer;
   const hasBoth = listen.length > 0 && [...web.https, ...web.plain].length > 0;
   const left = hasBoth ? peers.length * mostLeaving : 0;
   const known = peers.length + left + transient;

@@ -91,6 +91,17 @@ test("limits.sessions bounds the sessions of many peers", () => {
   expect(received!.because).toContain("50 (limits.sessions)");
 });
 
+test("a server may have one-shot sessions too, for culvert expose", () => {
+  const file = join(valid, "relay-full.yaml");
+  const flags = [
+    { path: "limits.transientSessionsPerPeer", name: "x", value: "3" },
+    { path: "limits.sessions", name: "y", value: "50" },
+  ];
+  const [received] = worstCaseMemory(loadRelayConfig({ file, flags })).items;
+  // A client and a server, each with its standing session and three more.
+  expect(received!.because).toContain("8 sessions of 2 peers x");
+});
+
 test("what is allowed but should be meant is warned of", () => {
   const file = join(valid, "client-full.yaml");
   const load = (flags: readonly [string, string][]) =>
