@@ -109,7 +109,7 @@ describe("bytes between two stacks on a bad network", () => {
         const pair = await world.connect();
         if (pair === undefined) throw new Error("a good network refused a connection");
         const { clock } = world;
-        const behaviour = { clock, bytes: 5_000_000, chunkBytes: 65_536, digestMs: 30 };
+        const behaviour = { clock, bytes: 20_000_000, chunkBytes: 65_536, digestMs: 30 };
         const outcomes = [
           converse(pair[0], { ...behaviour, seed: 1, endsLast: false }, 2),
           converse(pair[1], { ...behaviour, seed: 2, endsLast: false }, 1),

@@ -92,10 +92,10 @@ describe("two stacks back to back", () => {
       left.once("drain", fill);
     };
     fill();
-    await waitUntil(() => right.readableLength >= 100_000, { what: "a full window" });
+    await waitUntil(() => right.unreadBytes >= 100_000, { what: "a full window" });
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     // The window is told in units of 64 bytes.
-    expect(right.readableLength).toBeLessThan(100_064);
+    expect(right.unreadBytes).toBeLessThan(100_064);
     const buffersBytes = 50_000 + left.writableHighWaterMark;
     expect(left.stats().unacknowledgedBytes).toBeLessThanOrEqual(buffersBytes);
     expect(acceptedBytes).toBeLessThanOrEqual(100_064 + buffersBytes);
@@ -127,7 +127,7 @@ describe("two stacks back to back", () => {
     const [left, right] = await connected(near, far);
     left.end("all of it");
     await once(left, "finish");
-    expect(right.readableLength).toBe(9);
+    expect(right.unreadBytes).toBe(9);
     expect(left.stats().unacknowledgedBytes).toBe(0);
     near.close(reason);
     far.close(reason);

@@ -5,6 +5,7 @@ import { formatIpv4Address } from "../packet/index.ts";
 import type { SendFigures } from "./send-side.ts";
 import { TcpEngine } from "./tcp-engine.ts";
 import type { TcpHost, TcpSecrets, TcpTuple, TcpUser } from "./tcp-host.ts";
+import { compact, UnreadBytes } from "./unread-bytes.ts";
 
 /** What one connection has done so far. */
 export interface TcpConnectionStats extends SendFigures {
@@ -20,7 +21,8 @@ export interface TcpConnectionStats extends SendFigures {
  *   what was written still goes out.
  * - A reset by the peer destroys it with TransportError `stream_reset`; a peer that acknowledges nothing for the user time-out, with
  *   `timeout`; the end of the stack, with `connection_closed`.
- * - What is written is copied at once. What is read is a view of the packet that brought it, which nobody else keeps.
+ * - What is written is copied at once. What is read at once is a view of the packet that brought it, which nobody else keeps; what has
+ *   to wait is kept in blocks, so that it takes little more memory than its bytes, however small the segments were.
  * - The window offered to the peer follows the reader: unread bytes are never more than the receive buffer, and one
  *   unit of the window (64 bytes).
  *
@@ -30,9 +32,17 @@ export class TcpConnection extends Duplex {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly #engine: TcpEngine;
+  /** What comes while something waits to be read: Node's own queue would keep each segment for itself. */
+  readonly #unread = new UnreadBytes();
+  /** Who reads wants more bytes at once than have come. */
+  #isStarved = false;
+  #isRefilling = false;
   #writeDone: (() => void) | undefined;
   #finalDone: (() => void) | undefined;
+  /** The peer sends nothing more. */
   #isEnded = false;
+  /** The reader was told so. */
+  #isEndTold = false;
   #isOver = false;
   #sentBytes = 0;
   #receivedBytes = 0;
@@ -55,7 +65,7 @@ export class TcpConnection extends Duplex {
     this.remote = { address: formatIpv4Address(tuple.remoteAddress), port: tuple.remotePort };
     const user: TcpUser = {
       take: (bytes) => this.#take(bytes),
-      unreadBytes: () => this.readableLength,
+      unreadBytes: () => this.unreadBytes,
       established: () => onEstablished(this),
       ended: () => this.#end(),
       writable: () => this.#writable(),
@@ -64,6 +74,11 @@ export class TcpConnection extends Duplex {
     };
     this.#engine = new TcpEngine(host, user, tuple, secrets);
     onMade(this.#engine);
+  }
+
+  /** Bytes that have arrived in order and that nobody has read: `readableLength` is a part of them only. */
+  get unreadBytes(): number {
+    return this.readableLength + this.#unread.length;
   }
 
   /** Counters of this connection. */
@@ -97,11 +112,15 @@ export class TcpConnection extends Duplex {
   }
 
   override _read(): void {
+    this.#refill(this.readableHighWaterMark);
     this.#engine.readerMoved();
   }
 
   override read(size?: number): unknown {
     const chunk: unknown = super.read(size);
+    if (chunk === null && size !== 0) this.#isStarved = true;
+    // After it, so that what flows is told in order, and nothing once it is paused.
+    this.#refill(Math.max(this.readableHighWaterMark, size ?? 0));
     if (chunk !== null) this.#engine.readerMoved();
     return chunk;
   }
@@ -114,6 +133,7 @@ export class TcpConnection extends Duplex {
     }
     this.#writeDone = undefined;
     this.#finalDone = undefined;
+    this.#unread.clear();
     done(error);
   }
 
@@ -129,12 +149,37 @@ export class TcpConnection extends Duplex {
 
   #take(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.length;
-    if (!this.destroyed) this.push(bytes);
+    if (this.destroyed) return;
+    const mayHand = this.readableLength === 0 || this.#isStarved;
+    if (!mayHand || this.#unread.length > 0) {
+      this.#unread.append(bytes);
+      return;
+    }
+    this.#isStarved = false;
+    this.push(this.readableFlowing === true ? bytes : compact(bytes));
+  }
+
+  /** Hands what waits to Node's queue, up to so many bytes of it; what flows is taken out at once. */
+  #refill(bytes: number): void {
+    if (this.#isRefilling) return;
+    this.#isRefilling = true;
+    while (this.readableLength < bytes && !this.destroyed) {
+      const piece = this.#unread.shift();
+      if (piece === undefined) break;
+      this.push(piece);
+    }
+    this.#isRefilling = false;
+    this.#tellEnd();
   }
 
   #end(): void {
-    if (this.#isEnded || this.destroyed) return;
     this.#isEnded = true;
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (!this.#isEnded || this.#isEndTold || this.#unread.length > 0 || this.destroyed) return;
+    this.#isEndTold = true;
     this.push(null);
   }
 
