@@ -4,11 +4,11 @@ import { age, list, part, size, table, text } from "../status/cells.ts";
 export function formatNorouterStatus(status: unknown): string {
   const root = part(status);
   const { software, pid, manifest, uptimeMs } = part(root["process"]);
-  const drops = Object.entries(part(root["dropped"])).filter(([, count]) => count !== 0);
   const lines = [
     `norouter manager, ${text(software)}, process ${text(pid)}, up ${age(uptimeMs)}`,
     `manifest ${text(manifest)}, learned routes ${text(root["learnedRoutes"])}`,
-    ...drops.map(([reason, count]) => `dropped packets, ${text(reason)}: ${text(count)}`),
+    ...counts("dropped packets", root["dropped"]),
+    ...counts("refused routes", root["refusedRoutes"]),
   ];
   const agents = list(root["agents"])
     .map(part)
@@ -32,4 +32,11 @@ export function formatNorouterStatus(status: unknown): string {
     table("Agents", [...agentHead, "why"], agents),
     table("Traffic", ["from", "to", "packets", "bytes"], pairs),
   ].join("");
+}
+
+/** A line for each reason there was. */
+function counts(what: string, byReason: unknown): string[] {
+  return Object.entries(part(byReason))
+    .filter(([, count]) => count !== 0)
+    .map(([reason, count]) => `${what}, ${text(reason)}: ${text(count)}`);
 }

@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { connect, createServer } from "node:net";
 import { createSocket } from "node:dgram";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { decode, encode } from "dns-packet";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -242,40 +243,67 @@ describe("proxies", () => {
     await agents.get(bastion)!.logged(`127.0.0.1:${port}`);
   });
 
-  it("ask the bastion for names, and tell the manager before they go there", async () => {
-    const routes = [{ toCIDR: null, toHostnameGlob: ["*.corp.example"], via: bastion }];
+  /** A mesh whose bastion has a DNS that gives this address for all names. */
+  async function meshWithNames(address: string, toCIDR: readonly string[] | null) {
+    const routes = [{ toCIDR, toHostnameGlob: ["*.corp.example"], via: bastion }];
     const upstream = createSocket("udp4");
     onTestFinished(() => void upstream.close());
     await new Promise<void>((resolve) => upstream.bind(0, "127.0.0.1", resolve));
     upstream.on("message", (bytes, from) => {
       const { id = 0, questions = [] } = decode(bytes);
       const answers = [
-        { type: "A" as const, name: questions[0]?.name ?? "", ttl: 1, data: "127.89.1.1" },
+        { type: "A" as const, name: questions[0]?.name ?? "", ttl: 1, data: address },
       ];
       upstream.send(encode({ type: "response", id, questions, answers }), from.port, from.address);
     });
     const dnsServers = () => Promise.resolve([upstream.address()]);
-    const { agents, order } = await mesh(
+    return mesh(
       { [bastion]: { routes }, [user]: { routes, ...proxies } },
       { [bastion]: { dnsServers } },
     );
-    const server = createHttpServer((req, res) => res.end(`corp: ${req.url ?? ""}`));
-    await new Promise<void>((resolve) => void server.listen(0, "127.89.1.1", resolve));
-    onTestFinished(() => void server.close());
-    const { port } = server.address() as { port: number };
+  }
+
+  /** What is on loopback is reached by names only where the manifest routes it; what has another address is, too, where it does not. */
+  const ofThisMachine = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal, address }) => {
+      return family === "IPv4" && !internal && !address.startsWith("169.254.");
+    })?.address;
+  it.each([
+    ["127.89.1.1", ["127.89.0.0/16"]],
+    ...(ofThisMachine === undefined ? [] : [[ofThisMachine, null] as const]),
+  ] as const)(
+    "ask the bastion for names, and tell the manager before they go there: %s",
+    async (address, toCIDR) => {
+      const { agents, order } = await meshWithNames(address, toCIDR);
+      const server = createHttpServer((req, res) => res.end(`corp: ${req.url ?? ""}`));
+      await new Promise<void>((resolve) => void server.listen(0, address, resolve));
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as { port: number };
+      const agent = agents.get(user)!;
+      const url = `http://www.corp.example:${port}/g`;
+      expect(await sayTo(proxyPort(agent, "http"), get(url))).toMatch(/corp: \/g$/);
+      const event = agent.messages.find(({ kind }) => kind === "event");
+      expect(event).toMatchObject({ type: "routeSuggestion" });
+      expect(parseRouteSuggestion((event as { data: unknown }).data)).toEqual({
+        ip: [address],
+        route: bastion,
+      });
+      const told = order.findIndex((line) => line.includes("routeSuggestion"));
+      const sent = order.findIndex((line) => line === `${user} to ${address}`);
+      expect(told).toBeGreaterThan(-1);
+      expect(sent).toBeGreaterThan(told);
+    },
+  );
+
+  it("reach nothing on the bastion's own loopback by a name that leads there", async () => {
+    const { agents } = await meshWithNames("127.0.0.1", null);
     const agent = agents.get(user)!;
-    const answer = await sayTo(proxyPort(agent, "http"), get(`http://www.corp.example:${port}/g`));
-    expect(answer).toMatch(/corp: \/g$/);
-    const event = agent.messages.find(({ kind }) => kind === "event");
-    expect(event).toMatchObject({ type: "routeSuggestion" });
-    expect(parseRouteSuggestion((event as { data: unknown }).data)).toEqual({
-      ip: ["127.89.1.1"],
-      route: bastion,
-    });
-    const told = order.findIndex((line) => line.includes("routeSuggestion"));
-    const sent = order.findIndex((line) => line === `${user} to 127.89.1.1`);
-    expect(told).toBeGreaterThan(-1);
-    expect(sent).toBeGreaterThan(told);
+    const url = `http://localhost.corp.example:${await site()}/h`;
+    const answer = await sayTo(proxyPort(agent, "http"), get(url));
+    expect(answer).toContain("See NoRouter agent log");
+    await agent.logged("leads to 127.0.0.1, which no name may lead to");
+    expect(agent.messages.filter(({ kind }) => kind === "event")).toEqual([]);
   });
 });
 

@@ -46,6 +46,17 @@ describe("which addresses are let through", () => {
     expect(isLet("10.9.9.8")).toBe(false);
   });
 
+  it.each(["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255"])(
+    "routes: %s is not one of them, unless it is routed here or on the list",
+    (address) => {
+      const { bastion, isLet } = bastionOf({ mode: "routes" });
+      bastion.learn("localhost.corp.example", [address, "10.9.9.9"]);
+      expect(isLet(address)).toBe(false);
+      expect(isLet("10.9.9.9")).toBe(true);
+      expect(bastionOf({ mode: "routes", allow: [`${address}/32`] }).isLet(address)).toBe(true);
+    },
+  );
+
   it("routes: the oldest answers are forgotten beyond the bound", () => {
     const { bastion, isLet } = bastionOf({ mode: "routes" });
     bastion.learn("a.corp.example", ["172.31.0.1"]);

@@ -4,13 +4,14 @@ import type { Clock } from "@culvert/runtime";
 import { isIpv4, type NorouterRoute } from "@culvert/wire";
 import { globMatches } from "../router/hostname-glob.ts";
 import { networkHas, parseIpv4, parseNetwork, type Ipv4Network } from "../router/ipv4.ts";
+import { isSpecialAddress } from "../router/special-address.ts";
 import { agentDefaults } from "./agent-defaults.ts";
 
 /**
  * Which addresses an agent connects to for others:
  *
- * - `routes`: the networks that the manifest routes to it, the addresses that its own DNS gave for names that the manifest routes to it,
- *   and the allow list;
+ * - `routes`: the networks that the manifest routes to it, the addresses that its own DNS gave for names that the manifest routes to it
+ *   (but none of the machine's own loopback and link), and the allow list;
  * - `any`: all that the machine can reach, whatever the manifest says, as NoRouter's own agents do;
  * - `off`: the allow list alone.
  */
@@ -67,7 +68,8 @@ export class Bastion {
     if (!this.#globs.some((glob) => globMatches(glob, name))) return;
     for (const ip of ips) {
       const address = parseIpv4(ip);
-      if (address === undefined) continue;
+      // Whoever owns the name would open what listens on this machine for itself.
+      if (address === undefined || isSpecialAddress(address)) continue;
       this.#answered.delete(address);
       this.#answered.add(address);
     }

@@ -185,6 +185,20 @@ describe("a manager", () => {
     expect(manager.status().learnedRoutes).toBe(0);
   });
 
+  it("learns no route to what every machine calls its own, says why and counts it", async () => {
+    const routes = 'routes: [{via: b, to: ["*.corp.example"]}]';
+    const { log, manager } = run(
+      mesh({ a: ["suggest=127.0.0.1,10.0.0.2"], b: ["suggest=8.8.8.8,10.0.0.1"] }, routes),
+    );
+    const refused = { address: "127.0.0.1", via: "10.0.0.2", reason: "special_address" };
+    await seen(log, "norouter.route.refused", refused);
+    await seen(log, "norouter.route.refused", { host: "b", reason: "unknown_via" });
+    expect(manager.status()).toMatchObject({
+      learnedRoutes: 0,
+      refusedRoutes: { special_address: 1, unknown_via: 1, no_proxy: 0, routed_elsewhere: 0 },
+    });
+  });
+
   it("forgets what an agent has suggested when it dies for good", async () => {
     const routes = 'routes: [{via: b, to: ["*.corp.example"]}]';
     const { log, manager } = run(mesh({ a: ["suggest=8.8.8.8,10.0.0.2", "die"], b: [] }, routes), {

@@ -41,7 +41,12 @@ export interface ManagerStatus {
   readonly dropped: Readonly<Record<string, number>>;
   /** Addresses that are routed because agents suggested it. */
   readonly learnedRoutes: number;
+  /** Suggestions of an address that were refused, by reason. */
+  readonly refusedRoutes: Readonly<Record<RouteRefusal, number>>;
 }
+
+/** Why a suggested route is not taken: as {@link LearnRefusal}, or who suggests it has no proxy and is not the host it leads to. */
+export type RouteRefusal = LearnRefusal | "no_proxy";
 
 /** What a new manifest has changed, by names of hosts. */
 export interface ReloadSummary {
@@ -61,6 +66,12 @@ export class Manager {
   readonly #agents = new Map<string, AgentSupervisor>();
   #manifest: Manifest;
   #names = new Map<number, string>();
+  readonly #refusedRoutes: Record<RouteRefusal, number> = {
+    no_proxy: 0,
+    unknown_via: 0,
+    routed_elsewhere: 0,
+    special_address: 0,
+  };
   /** Changes run one after the other. */
   #change: Promise<unknown> = Promise.resolve();
   #stopping = false;
@@ -112,6 +123,7 @@ export class Manager {
       })),
       dropped: Object.fromEntries(this.#switch.drops),
       learnedRoutes: this.#switch.learnedCount,
+      refusedRoutes: { ...this.#refusedRoutes },
     };
   }
 
@@ -220,8 +232,12 @@ export class Manager {
       if (address === undefined) continue;
       const refusal = this.#learnOne(host, address, via);
       const fields = { address: text, via: route };
-      if (refusal === undefined) log.debug("norouter.route.learned", fields);
-      else log.warn("norouter.route.refused", { ...fields, reason: refusal });
+      if (refusal === undefined) {
+        log.debug("norouter.route.learned", fields);
+        continue;
+      }
+      this.#refusedRoutes[refusal] += 1;
+      log.warn("norouter.route.refused", { ...fields, reason: refusal });
     }
   }
 
@@ -229,7 +245,7 @@ export class Manager {
     host: ManifestHost,
     address: number,
     via: number | undefined,
-  ): LearnRefusal | "no_proxy" | undefined {
+  ): RouteRefusal | undefined {
     if (via === undefined) return "unknown_via";
     if (!maySuggest(host, via)) return "no_proxy";
     return this.#switch.learn(numberOf(host.vip), address, via);

@@ -89,6 +89,27 @@ describe("Router", () => {
     expect(route(table, address)).toBe(refusal === undefined ? "127.0.42.102" : before);
   });
 
+  const special = ["0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.0.9", "169.254.169.254"];
+  const toMany = ["224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255"];
+  it.each([...special, ...toMany])(
+    "lets names lead to %s, which is another machine's on each, only where the manifest does",
+    (address) => {
+      const [to2, learned] = [parseIpv4("127.0.42.102")!, parseIpv4(address)!];
+      for (const routes of [[names], [rest, names]]) {
+        expect(router(routes).learn(learned, to2)).toBe("special_address");
+      }
+      const network = to("127.0.42.102", `${address}/32`);
+      const table = router([network, names]);
+      expect(table.learn(learned, to2)).toBeUndefined();
+      const next = router([names]);
+      next.learnFrom(table);
+      expect(next.learnedCount).toBe(0);
+      expect(router([to("127.0.42.101", `${address}/32`), names]).learn(learned, to2)).toBe(
+        "routed_elsewhere",
+      );
+    },
+  );
+
   it("forgets what was not used for longest", () => {
     const table = router([to("127.0.42.101", "*.a")], 2);
     const via = parseIpv4("127.0.42.101")!;

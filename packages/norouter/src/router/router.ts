@@ -3,6 +3,7 @@ import { InternalError } from "@culvert/runtime";
 import type { NorouterRoute } from "@culvert/wire";
 import { globMatches } from "./hostname-glob.ts";
 import { networkHas, parseIpv4, parseNetwork, type Ipv4Network } from "./ipv4.ts";
+import { isSpecialAddress } from "./special-address.ts";
 
 /** What a {@link Router} knows from the start. */
 export interface RouterOptions {
@@ -16,9 +17,9 @@ export interface RouterOptions {
 
 /**
  * Why an address is not learned: no name is routed to that host, or the address is that of a host, or a network of the manifest leads it
- * elsewhere.
+ * elsewhere, or it is one that every machine has of its own ({@link isSpecialAddress}) and no network of the manifest leads it there.
  */
-export type LearnRefusal = "unknown_via" | "routed_elsewhere";
+export type LearnRefusal = "unknown_via" | "routed_elsewhere" | "special_address";
 
 /**
  * Tells which host a packet or a name goes to: the host of that very address, else what was learned, else the last route that
@@ -97,10 +98,11 @@ export class Router {
     const claim = this.#networks.find(
       (entry) => this.#hosts.has(entry.via) && networkHas(entry.network, address),
     );
-    if (claim === undefined || claim.via === via) return undefined;
+    if (claim?.via === via) return undefined;
     // All addresses there are, declared before the names, are the one network that says less than a name does.
-    const isForTheRest = claim.network.prefix === 0 && claim.rank < names.rank;
-    return isForTheRest ? undefined : "routed_elsewhere";
+    const isForTheRest = claim?.network.prefix === 0 && claim.rank < names.rank;
+    if (claim !== undefined && !isForTheRest) return "routed_elsewhere";
+    return isSpecialAddress(address) ? "special_address" : undefined;
   }
 
   /** Takes over what another router has learned, the least recently used first, as far as the same names are routed the same way here. */

@@ -111,6 +111,19 @@ describe("resolving", () => {
     expect(suggested).toEqual([{ ip: ["10.9.9.9"], route: "127.0.42.101" }]);
   });
 
+  it("goes nowhere for what every machine calls its own, nor suggests it", async () => {
+    const { resolver, suggested } = resolverOf({
+      "localhost.corp.example": ["127.0.0.1", "169.254.169.254"],
+      "both.corp.example": ["127.0.0.1", "10.9.9.3"],
+    });
+    await expect(resolver.resolve("localhost.corp.example")).rejects.toThrow(
+      '"localhost.corp.example" leads to 127.0.0.1, which no name may lead to behind 127.0.42.150',
+    );
+    expect(suggested).toEqual([]);
+    expect(await resolver.resolve("both.corp.example")).toBe("10.9.9.3");
+    expect(suggested).toEqual([{ ip: ["10.9.9.3"], route: via }]);
+  });
+
   it("fails where the manager cannot be told of the route, and learns none until it can", async () => {
     let hasRoom = false;
     const answers = { "a.corp.example": ["10.9.9.1", "10.9.9.2"] };

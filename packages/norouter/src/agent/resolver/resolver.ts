@@ -3,7 +3,7 @@ import { LimitError, TransportError } from "@culvert/runtime";
 import { isIpv4, type RouteSuggestion } from "@culvert/wire";
 import { canonicalName } from "../../router/hostname-glob.ts";
 import { formatIpv4, parseIpv4 } from "../../router/ipv4.ts";
-import type { Router } from "../../router/router.ts";
+import type { LearnRefusal, Router } from "../../router/router.ts";
 
 /** What a {@link Resolver} needs. */
 export interface ResolverDeps {
@@ -54,7 +54,7 @@ export class Resolver {
   /**
    * The address of an interesting host. One that another host's DNS gave is learned, and suggested to the manager before anything is
    * sent there.
-   * @throws TransportError `name_not_found` or `aborted`, or as `lookup` and `queryVia`; LimitError `queue_full` where the manager cannot
+   * @throws TransportError `name_not_found` (also for one that leads only to addresses which every machine has of its own) or `aborted`, or as `lookup` and `queryVia`; LimitError `queue_full` where the manager cannot
    * be told, since it would send elsewhere what goes there.
    */
   async resolve(host: string, signal?: AbortSignal): Promise<string> {
@@ -71,22 +71,21 @@ export class Resolver {
   async #resolveVia(via: number, host: string, signal?: AbortSignal): Promise<string> {
     const viaText = formatIpv4(via);
     const answered = await this.#deps.queryVia(viaText, canonicalName(host), signal);
-    const ips = answered.slice(0, maxSuggested);
+    const [anything] = answered;
+    if (anything === undefined) throw notFound(host);
+    const refusalOf = (ip: string): LearnRefusal | undefined =>
+      this.#deps.router.learnRefusal(parseIpv4(ip) ?? 0, via);
+    const ips = answered.slice(0, maxSuggested).filter((ip) => refusalOf(ip) !== "special_address");
     const [first] = ips;
-    if (first === undefined) throw notFound(host);
+    if (first === undefined) throw ledNowhere(host, anything, viaText);
     // What the manifest leads elsewhere is reached there: neither we nor the manager would send it through this host.
-    const behind = ips.filter((ip) => this.#mayLearn(ip, via));
+    const behind = ips.filter((ip) => refusalOf(ip) === undefined);
     if (behind.length === 0) return first;
     if (!this.#deps.suggest({ ip: behind, route: viaText })) {
       throw notSuggested(host, behind, viaText);
     }
     for (const ip of behind) this.#deps.router.learn(parseIpv4(ip) ?? 0, via);
     return first;
-  }
-
-  #mayLearn(ip: string, via: number): boolean {
-    const address = parseIpv4(ip);
-    return address !== undefined && this.#deps.router.learnRefusal(address, via) === undefined;
   }
 
   #isRouted(ip: string): boolean {
@@ -99,6 +98,11 @@ function notFound(host: string): TransportError {
   return new TransportError("name_not_found", `no IPv4 address for ${JSON.stringify(host)}`, {
     data: { host },
   });
+}
+
+function ledNowhere(host: string, ip: string, via: string): TransportError {
+  const text = `${JSON.stringify(host)} leads to ${ip}, which no name may lead to behind ${via}; a network of the manifest may`;
+  return new TransportError("name_not_found", text, { data: { host, ip, via } });
 }
 
 function notSuggested(host: string, ips: readonly string[], via: string): LimitError {
