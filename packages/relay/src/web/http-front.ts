@@ -129,7 +129,12 @@ export class HttpFront {
     response.on("error", () => undefined);
     request.on("error", () => undefined);
     const client = this.#clients.get(request.socket);
-    if (client === undefined || this.#refused.has(request.socket)) request.socket.destroy();
+    if (this.#refused.has(request.socket)) {
+      // What was refused has its answer, which may be on its way yet and has its own end.
+      request.resume();
+      return;
+    }
+    if (client === undefined) request.socket.destroy();
     else this.#handler.request(http1Exchange(request, response, client));
   }
 
@@ -137,7 +142,11 @@ export class HttpFront {
     this.#headCame.get(socket)?.();
     socket.on("error", () => undefined);
     const client = this.#clients.get(socket);
-    if (client === undefined || this.#refused.has(socket)) {
+    if (this.#refused.has(socket)) {
+      socket.resume();
+      return;
+    }
+    if (client === undefined) {
       socket.destroy();
       return;
     }
