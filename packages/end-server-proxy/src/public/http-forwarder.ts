@@ -60,7 +60,7 @@ export class HttpForwarder {
     });
     this.#server.on("clientError", (_error: Error, socket: Duplex) => {
       // A page now would be taken for the answer of the request before, or for a part of it.
-      if ((this.#connections.get(socket)?.open ?? 0) > 0 || !socket.writable) socket.destroy();
+      if ((this.#connections.get(socket)?.open.size ?? 0) > 0 || !socket.writable) socket.destroy();
       else socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
   }
@@ -70,7 +70,7 @@ export class HttpForwarder {
     const agent = new ServiceAgent(of.dial);
     // A server that does not listen watches no deadlines for heads itself.
     const timer = this.#clock.setTimer(firstHeadLimit, () => stream.destroy());
-    this.#connections.set(stream, { of, agent, timer, open: 0 });
+    this.#connections.set(stream, { of, agent, timer, open: new Set() });
     return new Promise((resolve) => {
       stream.once("close", () => {
         timer.cancel();
@@ -90,11 +90,10 @@ export class HttpForwarder {
     const { of, agent, timer } = connection;
     timer.cancel();
     const exchange = this.#begin(req);
-    connection.open += 1;
+    connection.open.add(res);
     res.once("close", () => {
-      connection.open -= 1;
+      connection.open.delete(res);
       of.exchange(exchange.done());
-      if (connection.open === 0) connection.answered?.();
     });
     const fault = requestFault(req, of.name);
     if (fault !== undefined) {
@@ -144,10 +143,14 @@ export class HttpForwarder {
       socket.destroy();
       return;
     }
-    if (socket.destroyed) return;
-    if (connection.open > 0) {
-      // Answers have the order of their requests, and Node no longer sees to that here.
-      connection.answered = () => setImmediate(() => this.#upgrade(req, socket, head));
+    if ([...connection.open].some(isUnderWay)) {
+      // Answers have the order of their requests, and Node no longer sees to that here. No client sends this.
+      for (const res of connection.open) {
+        res.destroy();
+        // It hears nothing of its socket any more.
+        res.emit("close");
+      }
+      socket.destroy();
       return;
     }
     const { of, timer } = connection;
@@ -224,10 +227,13 @@ interface Forwarding {
   readonly agent: ServiceAgent;
   /** Until the first request. */
   readonly timer: Timer;
-  /** Requests that are not answered yet. */
-  open: number;
-  /** Told when there are none any more. */
-  answered?: () => void;
+  /** Answers that have not left yet. */
+  readonly open: Set<ServerResponse>;
+}
+
+/** Whether some of an answer is still to be written to its connection, or all of it behind another. */
+function isUnderWay({ writableEnded, socket }: ServerResponse): boolean {
+  return !writableEnded || socket === null;
 }
 
 function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {

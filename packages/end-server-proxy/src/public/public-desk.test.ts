@@ -327,32 +327,38 @@ describe("an exposed name", () => {
     ]);
   });
 
-  it("answers what came before an upgrade before it, whatever the service has ready first", async () => {
-    let release: () => void = () => undefined;
-    const server = createServer((_req, res) => (release = () => res.end("late")));
-    server.on("upgrade", (_req, socket) => {
+  it("carries an upgrade behind an answered request, and ends a connection with one behind an unanswered", async () => {
+    const bulk = Buffer.alloc(1024 * 1024);
+    const paths: unknown[] = [];
+    const server = createServer((_req, res) => res.end(bulk));
+    server.on("upgrade", (req, socket) => {
+      paths.push(req.url);
       socket.on("error", () => undefined);
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
       socket.pipe(socket);
     });
-    let dials = 0;
-    server.on("connection", () => (dials += 1));
     const files = await certificate();
-    const { visit } = desk(rule(await listen(server), { tls: "local", certificate: files }));
+    const { told, visit } = desk(rule(await listen(server), { tls: "local", certificate: files }));
+    const host = "HTTP/1.1\r\nHost: app.example.com\r\n";
+    const get = `GET /bulk ${host}\r\n`;
+    const upgrade = (path: string): string =>
+      `GET ${path} ${host}Connection: Upgrade\r\nUpgrade: x\r\n\r\nping`;
     const client = await tls(visit(https).visitor);
     let heard = "";
-    client.on("data", (chunk: Buffer) => (heard += chunk.toString()));
-    const host = "HTTP/1.1\r\nHost: app.example.com\r\n";
-    client.write(
-      `GET /slow ${host}\r\nGET /ws ${host}Connection: Upgrade\r\nUpgrade: x\r\n\r\nping`,
-    );
-    await waitUntil(() => dials > 0, { what: "the first request" });
-    const early = heard;
-    release();
+    client.on("data", (chunk: Buffer) => (heard += chunk.toString("latin1")));
+    client.write(get);
+    await waitUntil(() => heard.length > bulk.length, { what: "the answer" });
+    client.write(upgrade("/after"));
     await waitUntil(() => heard.endsWith("ping"), { what: "the echo" });
-    expect(early).toBe("");
-    expect(heard).toMatch(/^HTTP\/1\.1 200 OK[^]*\r\n\r\nlateHTTP\/1\.1 101 [^]*\r\n\r\nping$/);
     client.destroy();
+    const hasty = visit(https);
+    const pipelining = await tls(hasty.visitor);
+    pipelining.resume();
+    pipelining.write(get + upgrade("/behind"));
+    await within(hasty.served, { what: "the end" });
+    expect(paths).toEqual(["/after"]);
+    expect(told.exchanges.map(({ path }) => path)).toEqual(["/bulk", "/after", "/bulk"]);
+    expect(told.unreachable).toEqual([]);
   });
 
   it("says 502 where its service answers what HTTP does not know", async () => {
