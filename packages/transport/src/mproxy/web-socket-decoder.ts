@@ -25,8 +25,9 @@ export interface WebSocketDecoderOptions {
 
 /**
  * Reads what a peer sends on an open WebSocket without extensions (RFC 6455 §5) from bytes that arrive in any pieces. Text is refused. A
- * frame is held against every rule when its header is complete; of its payload at most {@link maxPieceBytes} are kept together. Chunks are
- * copied from, never kept. After an error the decoder is dead; after a close frame it takes no notice of anything.
+ * frame is held against every rule when its header is complete, but for the one that its length be said in the fewest bytes (§5.2), which
+ * PROTOCOL.md §12.1 lets be; of its payload at most {@link maxPieceBytes} are kept together. Chunks are copied from, never kept. After an
+ * error the decoder is dead; after a close frame it takes no notice of anything.
  */
 export class WebSocketDecoder {
   readonly #peerMasks: boolean;
