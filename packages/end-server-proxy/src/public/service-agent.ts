@@ -1,6 +1,6 @@
 import { Agent, type ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
-import type { ByteStream } from "@culvert/runtime";
+import { TransportError, type ByteStream } from "@culvert/runtime";
 
 /** Gives Node's HTTP client connections to one local service: one at a time, kept open between requests. */
 export class ServiceAgent extends Agent {
@@ -15,11 +15,20 @@ export class ServiceAgent extends Agent {
     _options: ClientRequestArgs,
     done?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
+    // Node's types ask for a stream even where there is an error.
+    const fail = done as ((error: Error) => void) | undefined;
     this.#dial().then(
-      (stream) => done?.(null, stream),
-      // Node looks at the stream only where there is no error.
-      (error: unknown) => done?.(error as Error, undefined as unknown as Duplex),
+      (stream) => {
+        // Node waits for ever for a stream that has closed before.
+        if (stream.destroyed) fail?.(stream.errored ?? closedBefore());
+        else done?.(null, stream);
+      },
+      (error: unknown) => fail?.(error as Error),
     );
     return undefined;
   }
+}
+
+function closedBefore(): Error {
+  return new TransportError("stream_reset", "the service closed the connection");
 }
