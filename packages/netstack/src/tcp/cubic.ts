@@ -52,6 +52,12 @@ export class CubicWindow {
     this.#windowBytes = this.#segmentBytes;
   }
 
+  /** It expired once more for the same segment: back to one segment, while the threshold stays (RFC 5681 §3.1). */
+  timedOutAgain(): void {
+    this.#epochMs = undefined;
+    this.#windowBytes = this.#segmentBytes;
+  }
+
   /** Nothing was sent for longer than a time-out: what the path bore then says little now (RFC 5681 §4.1). */
   restartAfterIdle(): void {
     this.#windowBytes = Math.min(this.#windowBytes, this.#initialBytes());

@@ -242,6 +242,16 @@ describe("recovery after a time-out", () => {
     expect(again).toEqual([1, 2, 3, 4]);
   });
 
+  test("remembers what is held at a second one that comes after progress", () => {
+    const flight = new Flight(true);
+    flight.acknowledge(1, [3]);
+    flight.timeOut();
+    flight.acknowledge(2, [3]);
+    flight.timeOut();
+    const again = Array.from({ length: 3 }, () => flight.again());
+    expect(again).toEqual([2, 4, 5]);
+  });
+
   test("begins no fast recovery of its own", () => {
     const flight = new Flight(true);
     flight.timeOut();

@@ -44,6 +44,8 @@ export class LossRecovery {
   /** The peer reports nothing of what it holds, be it that SACK was not agreed on, or that it keeps silent: some do after their FIN. */
   #isBlind: boolean;
   #isFirstDue = false;
+  /** Time-outs since the peer has last acknowledged anything. */
+  #timeOuts = 0;
   #lookAtMs = Infinity;
 
   constructor(terms: RecoveryTerms) {
@@ -53,6 +55,11 @@ export class LossRecovery {
 
   get mode(): "none" | "fast" | "timeout" {
     return this.#mode;
+  }
+
+  /** Time-outs in a row, without anything acknowledged in between. */
+  get timeOuts(): number {
+    return this.#timeOuts;
   }
 
   /** When {@link look} is to be called; Infinity for never. */
@@ -109,7 +116,8 @@ export class LossRecovery {
   /** The retransmission timer expired (RFC 8985 §6.3). Without SACK all that was sent counts as lost (RFC 5681 §3.1). */
   timedOut(sentEnd: number, smoothedMs: number, nowMs: number): void {
     const state = this.#rackState(smoothedMs);
-    const isAgain = this.#mode === "timeout";
+    this.#timeOuts += 1;
+    const isAgain = this.#timeOuts > 1;
     // A second time in a row, the peer may have thrown away what it held (RFC 2018 §8).
     if (isAgain) {
       this.#scoreboard.clear();
@@ -180,6 +188,7 @@ export class LossRecovery {
   }
 
   #advance({ acknowledged, advancedBytes }: AckNews): void {
+    this.#timeOuts = 0;
     if (this.#mode === "none") {
       this.#duplicates = 0;
       return;

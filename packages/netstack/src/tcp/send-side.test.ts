@@ -252,6 +252,21 @@ describe("the send side", () => {
     expect([sending.side.acknowledged, sending.side.windowBytes]).toEqual([201, 5_000]);
   });
 
+  test("begins with one segment at every time-out, be it the second of one recovery (RFC 5681 §3.1)", () => {
+    const sending = new Sending();
+    sending.write(40_000);
+    for (let position = 101; position < 3_000; position += 100) sending.acknowledge(position);
+    expect(sending.expire()).toHaveLength(1);
+    for (let count = 0; count < 6; count += 1) {
+      const { acknowledged } = sending.side;
+      sending.acknowledge(acknowledged + 100);
+    }
+    expect(sending.expire()).toHaveLength(1);
+    // Twice for the same segment, as at the first.
+    expect(sending.expire()).toHaveLength(1);
+    expect(sending.acknowledge(sending.side.acknowledged + 100)).toHaveLength(2);
+  });
+
   test("asks a closed window by one octet, ever more rarely (RFC 9293 §3.8.6.1)", () => {
     const sending = new Sending(100);
     sending.write(500);

@@ -397,10 +397,9 @@ export class SendSide {
   }
 
   #retransmit(nowMs: number, optionBytes: number): void {
-    const again = this.#recovery.mode === "timeout";
-    const flightBytes = this.#next - this.#acknowledged;
-    // The threshold follows the first loss, not its repetitions (RFC 5681 §3.1).
-    if (!again) this.#congestion.timedOut(flightBytes);
+    // The threshold follows the first loss of a segment, not its repetitions; the window follows each (RFC 5681 §3.1).
+    if (this.#recovery.timeOuts > 0) this.#congestion.timedOutAgain();
+    else this.#congestion.timedOut(this.#next - this.#acknowledged);
     this.rtt.backOff();
     this.#tailProbe.forget();
     this.#recovery.timedOut(this.#next, this.rtt.smoothedMs, nowMs);
