@@ -52,11 +52,24 @@ const running: {
 }[] = [];
 const folders: string[] = [];
 
-function run(
+interface Run {
+  readonly manager: Manager;
+  readonly log: Recorder;
+  readonly metric: (name: string) => Promise<string>;
+}
+
+function run(...of: Parameters<typeof create>): Run {
+  const created = create(...of);
+  created.manager.start();
+  return created;
+}
+
+/** A manager that has not been started. */
+function create(
   manifest: Manifest,
   options: Partial<ManagerOptions> = {},
   clock: Clock = systemClock,
-): { manager: Manager; log: Recorder; metric: (name: string) => Promise<string> } {
+): Run {
   const log = new Recorder();
   const registry = createRegistry();
   const manager = new Manager({ clock, random: systemRandom, log, registry }, manifest, {
@@ -65,7 +78,6 @@ function run(
     ...options,
   });
   running.push({ manager, registry });
-  manager.start();
   const metric = async (name: string): Promise<string> => {
     const lines = (await registry.metrics()).split("\n");
     return lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1) ?? "";
@@ -485,6 +497,38 @@ describe("another manifest", () => {
       kill.mockRestore();
       process.kill(pid!, "SIGKILL");
     }
+  });
+
+  it.each([true, false])(
+    "that comes before the start starts nothing twice, be it taken up by then (%s) or not",
+    async (isAwaited) => {
+      const { manager, log } = create(mesh({ a: [], b: [] }));
+      const early = manager.reload(mesh({ b: [], c: [] }));
+      if (isAwaited) {
+        expect(await early).toEqual({ added: ["c"], removed: ["a"], restarted: [], kept: ["b"] });
+        expect(manager.status().agents).toEqual([]);
+      }
+      manager.start();
+      await early;
+      await vi.waitFor(() => expect(manager.notReady()).toEqual([]), { timeout: 10_000 });
+      expect(manager.status().agents.map(({ name }) => name)).toEqual(["b", "c"]);
+      await manager.stop();
+      const starts = log.lines.filter(({ event }) => event === "norouter.agent.starting");
+      for (const { pid } of starts) expect(() => process.kill(Number(pid), 0)).toThrow(/ESRCH/);
+      const started = starts.map(({ host }) => host);
+      expect(started).toEqual(isAwaited ? ["b", "c"] : ["a", "b", "b", "c"]);
+    },
+  );
+
+  it("starts nothing once it has ended, nor twice", async () => {
+    const { manager, log } = create(mesh({ a: [] }));
+    manager.start();
+    manager.start();
+    await manager.allReady;
+    await manager.stop();
+    manager.start();
+    expect(manager.status().agents.map(({ pid }) => pid)).toEqual([undefined]);
+    expect(log.lines.filter(({ event }) => event === "norouter.agent.starting")).toHaveLength(1);
   });
 
   it("takes the last of several, and none once it is to end", async () => {

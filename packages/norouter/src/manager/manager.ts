@@ -74,6 +74,7 @@ export class Manager {
   };
   /** Changes run one after the other. */
   #change: Promise<unknown> = Promise.resolve();
+  #started = false;
   #stopping = false;
   #allGone: () => void = () => undefined;
   #announceReady: () => void = () => undefined;
@@ -91,12 +92,17 @@ export class Manager {
     this.#switch = new PacketSwitch(routesOf(manifest));
   }
 
-  /** Starts all agents at once. */
+  /** Starts all agents at once. A second call does nothing, nor one after {@link stop}. */
   start(): void {
+    if (this.#started || this.#stopping) return;
+    this.#started = true;
     for (const host of this.#manifest.hosts) this.#add(host);
   }
 
-  /** Goes over to another manifest. Agents for which nothing has changed go on, and so do their connections. */
+  /**
+   * Goes over to another manifest. Agents for which nothing has changed go on, and so do their connections. Before {@link start}, which
+   * then starts them, none is started.
+   */
   reload(manifest: Manifest): Promise<ReloadSummary> {
     const change = this.#change.then(() => this.#apply(manifest));
     this.#change = change.catch(() => undefined);
@@ -135,6 +141,7 @@ export class Manager {
   }
 
   async #apply(manifest: Manifest): Promise<ReloadSummary> {
+    if (!this.#started) return this.#replace(manifest);
     const wanted = new Map(manifest.hosts.map((host) => [host.name, host]));
     const changed = [...this.#agents.values()].filter(({ plan }) => {
       const host = wanted.get(plan.name);
@@ -163,6 +170,21 @@ export class Manager {
       for (const host of manifest.hosts) if (!kept.includes(host.name)) this.#add(host);
     }
     return summary;
+  }
+
+  /** Nothing runs yet that would have to be told. */
+  #replace(manifest: Manifest): ReloadSummary {
+    const [before, after] = [this.#manifest, manifest].map(({ hosts }) =>
+      hosts.map(({ name }) => name),
+    ) as [string[], string[]];
+    this.#manifest = manifest;
+    this.#switch.replaceRoutes(routesOf(manifest));
+    return {
+      added: after.filter((name) => !before.includes(name)),
+      removed: before.filter((name) => !after.includes(name)),
+      restarted: [],
+      kept: after.filter((name) => before.includes(name)),
+    };
   }
 
   #add(host: ManifestHost): void {
