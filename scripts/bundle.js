@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { isBuiltin } from "node:module";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { contentHash } from "../packages/cli/bin/built-main.js";
 
 /**
  * Bundles the built `culvert` of a workspace. The files of the bundle before this one stay, for processes that run it and load some
@@ -21,6 +22,9 @@ async function bundle(root) {
   // Before anything is read: what is built meanwhile is newer.
   const builds = await buildsOf(root);
   const newestMs = Math.max(...builds.map((file) => statSync(file).mtimeMs));
+  const madeFrom = Object.fromEntries(
+    builds.map((file) => [relative(folder, file).replaceAll(sep, "/"), contentHash(file)]),
+  );
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, "packages/cli/dist/main.js")],
     absWorkingDir: root,
@@ -58,7 +62,6 @@ async function bundle(root) {
   const index = join(folder, "bundle.json");
   const before = filesOf(index);
   const files = outputFiles.map(({ path }) => basename(path));
-  const madeFrom = builds.map((file) => relative(folder, file).replaceAll(sep, "/"));
   const made = { entry: basename(entry[0]), newestMs, madeFrom, files };
   await writeWhole(index, JSON.stringify(made, undefined, 1));
   const kept = new Set([...files, ...before]);

@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -26,13 +27,24 @@ describe("the bundle", () => {
     workspace.write("other/dist/word.js", 'export const word = "second";');
     // The file alone says nothing: who builds also writes the record of the build.
     expect(await workspace.says()).toBe("first");
-    workspace.touch("packages/other/dist/.tsbuildinfo");
+    workspace.change("packages/other/dist/.tsbuildinfo");
     expect(await workspace.says()).toBe("second");
     await workspace.bundle();
     workspace.write("other/dist/word.js", 'export const word = "third";');
     expect(await workspace.says()).toBe("second");
-    workspace.touch("package-lock.json");
+    workspace.change("package-lock.json");
     expect(await workspace.says()).toBe("third");
+  });
+
+  it("is what runs where all was written again and nothing changed, as by a copy", async () => {
+    const workspace = await useWorkspace();
+    await workspace.bundle();
+    workspace.write("other/dist/word.js", 'export const word = "second";');
+    for (const name of ["cli", "other"]) workspace.touch(`packages/${name}/dist/.tsbuildinfo`);
+    workspace.touch("package-lock.json");
+    expect(await workspace.says()).toBe("first");
+    workspace.change("packages/cli/dist/.tsbuildinfo");
+    expect(await workspace.says()).toBe("second");
   });
 
   it("is not missed where there is none, and may be copied without the lock file", async () => {
@@ -167,6 +179,12 @@ async function useWorkspace() {
   );
   write("other/dist/word.js", 'export const word = "first";');
   writeFileSync(join(folder, "package-lock.json"), "");
+  /** As if it were written now, whatever the clock's resolution. */
+  const touch = (path: string): void => {
+    const file = join(folder, path);
+    const newerMs = statSync(file).mtimeMs + 60_000;
+    utimesSync(file, newerMs / 1_000, newerMs / 1_000);
+  };
   const program = (name: string): string => join(folder, "packages/cli/bin", name);
   const bundleFolder = join(folder, "packages/cli/dist/bundle");
   return {
@@ -179,11 +197,10 @@ async function useWorkspace() {
       expect(result).toMatchObject({ code: 0, stderr: "" });
       expect(existsSync(join(bundleFolder, "bundle.json"))).toBe(true);
     },
-    /** As if it were written now, whatever the clock's resolution. */
-    touch(path: string): void {
-      const file = join(folder, path);
-      const newerMs = statSync(file).mtimeMs + 60_000;
-      utimesSync(file, newerMs / 1_000, newerMs / 1_000);
+    touch,
+    change(path: string): void {
+      appendFileSync(join(folder, path), "changed");
+      touch(path);
     },
     async says(name = "culvert.js"): Promise<string> {
       const { stdout, stderr } = await run(process.execPath, [program(name)]);
