@@ -1,7 +1,17 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, watch } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+  watch,
+  type FSWatcher,
+} from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { parseManifest, type ParsedManifest } from "@culvert/norouter";
 import { ConfigError, errorText, millis, type Clock, type Timer } from "@culvert/runtime";
+import { linkedPaths } from "./linked-paths.ts";
 
 /** A manifest as it was read. */
 export interface ReadManifest extends ParsedManifest {
@@ -38,8 +48,8 @@ export function isReadableAgain(file: string): boolean {
 }
 
 /**
- * Calls `changed` some time after a file was written or replaced; not every call means another content. Follows its folder, since
- * editors put another file in its place. Returns a function that stops it.
+ * Calls `changed` some time after a file was written or replaced, or a link on the way to it was; not every call means another content.
+ * Follows folders, since editors put another file in its place. Returns a function that stops it.
  */
 export function watchFile(
   file: string,
@@ -47,18 +57,64 @@ export function watchFile(
   changed: () => void,
   failed: (error: unknown) => void,
 ): () => void {
-  const path = resolve(file);
   let timer: Timer | undefined;
-  const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
-    if (name !== null && name !== basename(path)) return;
+  const touched = (): void => {
     timer?.cancel();
-    timer = clock.setTimer(settling, changed);
-  });
-  watcher.on("error", failed);
+    timer = clock.setTimer(settling, () => {
+      // A link may lead to other folders now. What is written there from here on is told, what was before is read.
+      const before = watchers;
+      watchers = watchAll(file, touched, failed);
+      for (const watcher of before) watcher.close();
+      changed();
+    });
+  };
+  let watchers = watchAll(file, touched, failed);
   return () => {
     timer?.cancel();
-    watcher.close();
+    for (const watcher of watchers) watcher.close();
   };
+}
+
+function watchAll(
+  file: string,
+  touched: () => void,
+  failed: (error: unknown) => void,
+): readonly FSWatcher[] {
+  return [...namesByFolder(file, failed)].flatMap(([folder, names]) => {
+    try {
+      const watcher = watch(folder, { persistent: false }, (_event, name) => {
+        if (name === null || names.has(name)) touched();
+      });
+      watcher.on("error", failed);
+      return [watcher];
+    } catch (error) {
+      // One that is away is led to again by a link that is watched, too.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") failed(error);
+      return [];
+    }
+  });
+}
+
+function namesByFolder(
+  file: string,
+  failed: (error: unknown) => void,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>();
+  for (const path of pathsOf(file, failed)) {
+    const folder = dirname(path);
+    names.set(folder, (names.get(folder) ?? new Set()).add(basename(path)));
+  }
+  return names;
+}
+
+/** A link may be gone between two looks at it. */
+function pathsOf(file: string, failed: (error: unknown) => void): readonly string[] {
+  try {
+    return linkedPaths(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") failed(error);
+    return [resolve(file)];
+  }
 }
 
 function readText(file: string): string {
