@@ -4,12 +4,11 @@ import { createServer } from "node:http";
 import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { connect } from "node:tls";
 import acme from "acme-client";
 import { expect, it, onTestFinished } from "vitest";
-import { createLog } from "@culvert/telemetry";
 import { Child, run } from "./support/child.ts";
+import { logToLines } from "./support/log-lines.ts";
 import { freePort } from "./support/ports.ts";
 import {
   listenForTest,
@@ -99,16 +98,7 @@ it("an ACME server that wants to be left alone is asked once, and what it said i
     response.end(JSON.stringify({ type, detail: "too many certificates already", status: 429 }));
   });
   const directory = `http://127.0.0.1:${await listenForTest(server)}/directory`;
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      for (const line of chunk.toString().trim().split("\n")) {
-        lines.push(JSON.parse(line) as Record<string, unknown>);
-      }
-      done();
-    },
-  });
-  const log = createLog({ level: "info", format: "json", destination });
+  const { log, lines } = logToLines();
   const stateDir = await useTempFolder();
   const acmeOptions = { directory, email: undefined, stateDir };
   const { https } = await useEntrance({ log, acme: acmeOptions });

@@ -2,11 +2,10 @@ import { createServer, get, request as httpRequest, type RequestListener } from 
 import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
-import { Writable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { millis, systemClock, sleep } from "@culvert/runtime";
-import { createLog } from "@culvert/telemetry";
+import { logToLines } from "./support/log-lines.ts";
 import {
   listenForTest,
   LocalDevice,
@@ -219,16 +218,7 @@ it("a device that answers early and does not read the body leaves the connection
 });
 
 it("each connection that reached a device has a line at its beginning and one at its end, with who, whom and how much", async () => {
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      for (const line of chunk.toString().trim().split("\n")) {
-        lines.push(JSON.parse(line) as Record<string, unknown>);
-      }
-      done();
-    },
-  });
-  const log = createLog({ level: "info", format: "json", destination });
+  const { log, lines } = logToLines();
   const { port } = await useSite(() => "x".repeat(10_000));
   const { http, add, metric } = await useEntrance({ log });
   add(name, new LocalDevice("lan-box", port));
