@@ -176,6 +176,7 @@ export class Directory {
     else this.#leaving.set(id, sessions);
   }
 
+  /** What was left counts to the limit of who comes anew; by moving a peer may have {@link mostLeaving} more. */
   #attachTransient(attached: AttachedPeer, moves: boolean): AttachOutcome {
     const { id } = attached.peer;
     const before = [...(this.#transient.get(id) ?? [])];
@@ -183,7 +184,9 @@ export class Directory {
     const { kept, replaced } = this.#sortLeaving(attached, left);
     const others = before.filter((one) => one !== left);
     const leaving = kept.filter(({ transient }) => transient);
-    if (others.length + leaving.length >= this.#transientLimit) {
+    // Who moves brings no process more: a peer whose limit is one could not move at all else.
+    const most = this.#transientLimit + (left === undefined ? 0 : mostLeaving);
+    if (others.length + leaving.length >= most) {
       return { kind: "limit", limit: "transientSessionsPerPeer" };
     }
     this.#keepLeaving(id, kept);

@@ -261,6 +261,24 @@ describe("a one-shot session that moves", () => {
     for (const session of [other, to]) expect(await hasEnded(session)).toBe(false);
   });
 
+  it.each([1, 2])(
+    "moves also where its peer may have no more than %i, and no second process gets in by it",
+    async (transientSessionsPerPeer) => {
+      const { attach, dial, laptop } = await world({ limits: { transientSessionsPerPeer } });
+      const of = (byte: number) => ({ ...move, instanceId: instance(byte) });
+      const from = [];
+      for (let count = 1; count <= transientSessionsPerPeer; count += 1) {
+        from.push(await attach(laptop, of(count)));
+      }
+      for (let count = 1; count <= transientSessionsPerPeer; count += 1) {
+        const to = await attach(laptop, of(count));
+        for (const session of [...from, to]) expect(await hasEnded(session)).toBe(false);
+      }
+      const other = await ask(await dial(laptop), attachTip(of(9)));
+      expect(other).toMatchObject({ status: Status.resource_limit });
+    },
+  );
+
   it("keeps two that it left, and those count to the limit", async () => {
     const { attach, dial, laptop } = await world({ limits: { transientSessionsPerPeer: 3 } });
     const instanceId = instance(1);
