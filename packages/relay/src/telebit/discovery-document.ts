@@ -2,8 +2,9 @@ import type { Page, PageHandler, PageRequest } from "../web/upgrade-handler.ts";
 
 /**
  * Answers the documents by which Telebit clients find a relay's WebSocket: the Node client reads the first path and forgets the port
- * it came by, so it is said again where it is not 443; the Go client reads the second. Neither document offers pairing by e-mail (`pair_request`), so that a client asks its user for a token; one
- * that asks to be paired all the same, as an older document or its configuration may have told it, hears why it is not.
+ * it came by, so it is said again where it is not 443; the Go client reads the second. Neither document offers pairing by e-mail
+ * (`pair_request`), so that a client asks its user for a token; one that asks to be paired all the same, as an older document or its
+ * configuration may have told it, hears why it is not.
  */
 export function discoveryPages(): PageHandler {
   return (request) => {
