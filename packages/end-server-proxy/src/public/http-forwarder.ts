@@ -7,21 +7,14 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import {
-  errorText,
-  millis,
-  splice,
-  type ByteStream,
-  type Clock,
-  type Timer,
-} from "@culvert/runtime";
+import { errorText, millis, splice, type ByteStream, type Clock } from "@culvert/runtime";
 import { badGatewayPage } from "./bad-gateway.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardedHeaders, passableHeaders } from "./forwarded-headers.ts";
 import { requestFault } from "./request-fault.ts";
 import { ServiceAgent } from "./service-agent.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 
 /** One connection whose requests are to be forwarded. */
 export interface ForwardedConnection {
@@ -50,8 +43,8 @@ export class HttpForwarder {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#server = createServer({ keepAliveTimeout: idleMs, requestTimeout: 0 });
-    this.#server.timeout = silenceMs;
+    // Node's own time-outs are those of sockets, which streams of tunnels are not.
+    this.#server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
     const forward = (req: IncomingMessage, res: ServerResponse): void => this.#forward(req, res);
     this.#server.on("request", forward);
     this.#server.on("checkContinue", forward);
@@ -59,21 +52,26 @@ export class HttpForwarder {
       this.#upgrade(req, socket, head);
     });
     this.#server.on("clientError", (_error: Error, socket: Duplex) => {
+      const connection = this.#connections.get(socket);
+      // Node says it again for whatever the client sends on.
+      if (socket.writableEnded) return;
       // A page now would be taken for the answer of the request before, or for a part of it.
-      if ((this.#connections.get(socket)?.open.size ?? 0) > 0 || !socket.writable) socket.destroy();
-      else socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      if (connection === undefined || connection.open.size > 0 || !socket.writable) {
+        socket.destroy();
+        return;
+      }
+      refuse(socket, connection, 400);
     });
   }
 
   /** Serves a stream to its end. Owns it; never rejects. */
   serve(stream: ByteStream, of: ForwardedConnection): Promise<void> {
     const agent = new ServiceAgent(of.dial);
-    // A server that does not listen watches no deadlines for heads itself.
-    const timer = this.#clock.setTimer(firstHeadLimit, () => stream.destroy());
-    this.#connections.set(stream, { of, agent, timer, open: new Set() });
+    const watch = new SilenceWatch(this.#clock, firstHeadLimit, () => stream.destroy());
+    this.#connections.set(stream, { of, agent, watch, open: new Set() });
     return new Promise((resolve) => {
       stream.once("close", () => {
-        timer.cancel();
+        watch.stop();
         agent.destroy();
         resolve();
       });
@@ -87,12 +85,13 @@ export class HttpForwarder {
       req.socket.destroy();
       return;
     }
-    const { of, agent, timer } = connection;
-    timer.cancel();
+    const { of, agent, watch } = connection;
+    watch.allow(silenceLimit);
     const exchange = this.#begin(req);
     connection.open.add(res);
     res.once("close", () => {
       connection.open.delete(res);
+      if (connection.open.size === 0) watch.allow(idleLimit);
       of.exchange(exchange.done());
     });
     const fault = requestFault(req, of.name);
@@ -126,12 +125,20 @@ export class HttpForwarder {
         upstream.destroy(error instanceof Error ? error : undefined);
         return;
       }
+      watch.heard();
       exchange.status = answer.statusCode;
-      answer.on("data", (chunk: Buffer) => (exchange.responseBytes += chunk.length));
+      answer.on("data", (chunk: Buffer) => {
+        watch.heard();
+        exchange.responseBytes += chunk.length;
+      });
+      res.on("drain", () => watch.heard());
       answer.on("error", (error) => res.destroy(error));
       answer.pipe(res);
     });
-    req.on("data", (chunk: Buffer) => (exchange.requestBytes += chunk.length));
+    req.on("data", (chunk: Buffer) => {
+      watch.heard();
+      exchange.requestBytes += chunk.length;
+    });
     req.pipe(upstream);
   }
 
@@ -153,11 +160,11 @@ export class HttpForwarder {
       socket.destroy();
       return;
     }
-    const { of, timer } = connection;
-    timer.cancel();
+    const { of, watch } = connection;
+    watch.allow(silenceLimit);
     if (/(?:^|,)\s*h2c/i.test(req.headers.upgrade ?? "")) {
       // Its requests would pass unread, with whatever the client claims of its origin.
-      socket.end("HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      refuse(socket, connection, 501);
       return;
     }
     const exchange = this.#begin(req);
@@ -165,8 +172,7 @@ export class HttpForwarder {
     if (fault !== undefined) {
       exchange.status = fault;
       of.exchange(exchange.done());
-      const status = `${fault} ${STATUS_CODES[fault] ?? ""}`;
-      socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      refuse(socket, connection, fault);
       return;
     }
     const agent = new ServiceAgent(of.dial);
@@ -181,13 +187,13 @@ export class HttpForwarder {
       of.unreachable(errorText(error));
       exchange.status = 502;
       of.exchange(exchange.done());
-      socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      refuse(socket, connection, 502);
     });
     upstream.on("upgrade", (answer, service, serviceHead) => {
       exchange.status = answer.statusCode;
       of.exchange(exchange.done());
       // What it is now may be silent for as long as it likes.
-      if (socket instanceof Socket) socket.setTimeout(0);
+      watch.stop();
       socket.write(responseHead(answer, answer.rawHeaders));
       if (serviceHead.length > 0) socket.write(serviceHead);
       if (head.length > 0) service.write(head);
@@ -199,7 +205,11 @@ export class HttpForwarder {
       socket.write(
         responseHead(answer, [...withoutFraming(answer.rawHeaders), "Connection", "close"]),
       );
+      watch.heard();
       answer.on("error", () => socket.destroy());
+      answer.on("data", () => watch.heard());
+      answer.once("end", () => watch.allow(idleLimit));
+      socket.on("drain", () => watch.heard());
       socket.resume();
       answer.pipe(socket);
     });
@@ -225,8 +235,7 @@ export class HttpForwarder {
 interface Forwarding {
   readonly of: ForwardedConnection;
   readonly agent: ServiceAgent;
-  /** Until the first request. */
-  readonly timer: Timer;
+  readonly watch: SilenceWatch;
   /** Answers that have not left yet. */
   readonly open: Set<ServerResponse>;
 }
@@ -234,6 +243,13 @@ interface Forwarding {
 /** Whether some of an answer is still to be written to its connection, or all of it behind another. */
 function isUnderWay({ writableEnded, socket }: ServerResponse): boolean {
   return !writableEnded || socket === null;
+}
+
+/** Says so where no other answer is under way, and ends the connection. */
+function refuse(socket: Duplex, { watch }: Forwarding, status: number): void {
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`;
+  socket.end(`${line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+  watch.allow(farewellLimit);
 }
 
 function responseHead(answer: IncomingMessage, rawHeaders: readonly string[]): string {
@@ -255,9 +271,11 @@ function withoutFraming(rawHeaders: readonly string[]): string[] {
 }
 
 const pageHeaders = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" };
-/** How long a connection may rest between two requests, milliseconds. */
-const idleMs = 75_000;
-/** How long a request and its answer together may be silent, milliseconds. */
-const silenceMs = 300_000;
 /** How long a client may take for the head of its first request. */
 const firstHeadLimit = millis(30_000);
+/** How long a connection may rest after an answer, until the head of the next request is whole. */
+const idleLimit = millis(75_000);
+/** How long a request and its answer together may be silent. */
+const silenceLimit = millis(300_000);
+/** How long a client may take to end its side behind a last answer. */
+const farewellLimit = millis(5_000);

@@ -1,4 +1,5 @@
 import { Agent, type ClientRequestArgs } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TransportError, type ByteStream } from "@culvert/runtime";
 
@@ -26,6 +27,13 @@ export class ServiceAgent extends Agent {
       (error: unknown) => fail?.(error as Error),
     );
     return undefined;
+  }
+
+  /** Keeps an idle socket; of another stream Node asks what only sockets have. */
+  override keepSocketAlive(stream: Duplex): boolean {
+    // What the super class answers is not among Node's types.
+    const keep = super.keepSocketAlive.bind(this) as (stream: Duplex) => boolean;
+    return stream instanceof Socket && keep(stream);
   }
 }
 
