@@ -33,6 +33,11 @@ export interface NetstackLimits {
   readonly halfOpen: number;
   /** Connections in TIME-WAIT; the oldest give way. */
   readonly timeWait: number;
+  /**
+   * Bytes that all connections together keep for readers who do not read. Beyond it peers open no new connections, windows are small, and what
+   * exceeds 16 KiB of a connection is dropped.
+   */
+  readonly unreadBytes: number;
   /** Packets from the stack to itself, or received while it was at work, that wait for their turn. */
   readonly waitingPackets: number;
 }
@@ -42,5 +47,6 @@ export const defaultNetstackLimits: NetstackLimits = {
   connections: 16_384,
   halfOpen: 1_024,
   timeWait: 4_096,
+  unreadBytes: 256 * 1_024 * 1_024,
   waitingPackets: 4_096,
 };

@@ -10,6 +10,7 @@ export type DropReason =
   | "bad_source"
   | "backlog_full"
   | "too_many_connections"
+  | "unread_full"
   | "unclaimed"
   | "queue_full"
   | "closed";
@@ -22,6 +23,7 @@ export const dropReasons = [
   "bad_source",
   "backlog_full",
   "too_many_connections",
+  "unread_full",
   "unclaimed",
   "queue_full",
   "closed",
@@ -50,6 +52,10 @@ export interface NetstackStats {
     readonly halfOpen: number;
     readonly timeWait: number;
     readonly listeners: number;
+    /** Bytes kept for readers, now. */
+    readonly unreadBytes: number;
+    /** Segments dropped since the stack kept too many of them; only grows. */
+    readonly unreadRefused: number;
   };
   readonly udp: Readonly<UdpCounters> & { readonly sockets: number };
   readonly icmp: Readonly<IcmpCounters>;

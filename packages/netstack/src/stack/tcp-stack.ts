@@ -13,11 +13,12 @@ import { TcpConnection } from "../tcp/tcp-connection.ts";
 import type { TcpEngine } from "../tcp/tcp-engine.ts";
 import type { HostedConnection, TcpHost, TcpTuple } from "../tcp/tcp-host.ts";
 import type { TcpSettings } from "../tcp/tcp-settings.ts";
+import { UnreadLedger } from "../tcp/unread-ledger.ts";
 import { ConnectionTable, endpointKey } from "./connection-table.ts";
 import { ConnectionSecrets } from "./connection-secrets.ts";
 import { chooseEphemeralPort } from "./ephemeral-ports.ts";
 import type { NetstackLimits } from "./netstack-options.ts";
-import type { DropReason, TcpCounters } from "./netstack-stats.ts";
+import type { DropReason, NetstackStats, TcpCounters } from "./netstack-stats.ts";
 import { defaultBacklog, type Acceptor, type TcpListener } from "./tcp-listener.ts";
 import { TimerHeap } from "./timer-heap.ts";
 
@@ -46,6 +47,7 @@ export class TcpStack implements TcpHost {
   readonly settings: TcpSettings;
   readonly mtu: number;
   readonly hasRoom: (() => boolean) | undefined;
+  readonly unread: UnreadLedger;
   readonly #deps: TcpStackDeps;
   readonly #table = new ConnectionTable();
   readonly #timers: TimerHeap;
@@ -63,12 +65,15 @@ export class TcpStack implements TcpHost {
     this.settings = deps.settings;
     this.mtu = deps.mtu;
     this.hasRoom = deps.hasRoom;
+    this.unread = new UnreadLedger(deps.limits.unreadBytes);
     this.#timers = new TimerHeap(deps.clock);
     this.#secrets = new ConnectionSecrets(deps.random);
   }
 
-  get sizes(): { connections: number; halfOpen: number; timeWait: number; listeners: number } {
+  get sizes(): Omit<NetstackStats["tcp"], keyof TcpCounters> {
     return {
+      unreadBytes: this.unread.bytes,
+      unreadRefused: this.unread.refused,
       connections: this.#table.size,
       halfOpen: this.#halfOpen.size,
       timeWait: this.#timeWait.size,
@@ -247,6 +252,7 @@ export class TcpStack implements TcpHost {
     const { limits } = this.#deps;
     if (this.#table.size >= limits.connections) return "too_many_connections";
     if (this.#halfOpen.size >= limits.halfOpen) return "backlog_full";
+    if (this.unread.isFull) return "unread_full";
     if (listener !== undefined && listener.pending >= listener.backlog) return "backlog_full";
     const tuple = {
       localAddress: destination,

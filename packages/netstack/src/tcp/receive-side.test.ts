@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ReceiveSide } from "./receive-side.ts";
+import { UnreadLedger } from "./unread-ledger.ts";
 
 /** A receive side whose reader reads when told to. */
 class Reading {
@@ -7,7 +8,7 @@ class Reading {
   taken = "";
   unread = 0;
 
-  constructor(bufferBytes = 1_000, shift = 0, mss = 100) {
+  constructor(bufferBytes = 1_000, shift = 0, mss = 100, ledger = new UnreadLedger(Infinity)) {
     this.side = new ReceiveSide(
       {
         take: (bytes) => {
@@ -17,6 +18,7 @@ class Reading {
         unreadBytes: () => this.unread,
       },
       bufferBytes,
+      ledger,
     );
     this.side.begin(shift, mss);
   }
@@ -138,5 +140,27 @@ describe("the receive side", () => {
     const reading = new Reading(1_000_000, 0);
     expect(reading.side.advertise()).toBe(0xffff);
     expect(reading.side.owesWindow).toBe(false);
+  });
+
+  test("offers a small window where the stack keeps too much, opened by small steps, and takes nothing back", () => {
+    const ledger = new UnreadLedger(10);
+    const reading = new Reading(1_000_000, 6, 65_495, ledger);
+    reading.accept(1, "x".repeat(60_000));
+    const { edge } = reading.side;
+    expect([ledger.isFull, reading.side.advertise() * 64 + reading.side.next >= edge]).toEqual([
+      true,
+      true,
+    ]);
+    // Not more than there is: what exceeds it is dropped, and all was counted.
+    expect(reading.accept(60_001, "x".repeat(5_000))).toBe(false);
+    expect([reading.taken.length, ledger.refused]).toEqual([60_000, 1]);
+    // Somebody else's bytes fill the stack now; this reader has read all of its own.
+    ledger.add(100);
+    reading.unread = 0;
+    reading.side.settle();
+    expect(ledger.bytes).toBe(100);
+    expect(reading.side.owesWindow).toBe(true);
+    expect(reading.side.advertise() * 64).toBe(16_384);
+    expect(reading.accept(60_001, "x".repeat(16_000))).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
 import type { SackBlock } from "../packet/index.ts";
 import { Reassembly } from "./reassembly.ts";
+import type { UnreadLedger } from "./unread-ledger.ts";
 
 /** Who reads what arrives. */
 export interface ByteReader {
@@ -13,6 +14,9 @@ export interface ByteReader {
 export class ReceiveSide {
   readonly #reassembly = new Reassembly();
   readonly #reader: ByteReader;
+  readonly #ledger: UnreadLedger;
+  /** What the ledger knows of. */
+  #settledBytes = 0;
   /** The largest window to offer, which the field of the header can tell. */
   #bufferBytes: number;
   /** RCV.NXT. */
@@ -25,8 +29,9 @@ export class ReceiveSide {
   #finPosition: number | undefined;
   #refusedPieces = 0;
 
-  constructor(reader: ByteReader, bufferBytes: number) {
+  constructor(reader: ByteReader, bufferBytes: number, ledger: UnreadLedger) {
     this.#reader = reader;
+    this.#ledger = ledger;
     this.#bufferBytes = bufferBytes;
   }
 
@@ -71,29 +76,20 @@ export class ReceiveSide {
    * now: otherwise an acknowledgement is due at once (RFC 5681 §4.2).
    */
   accept(position: number, bytes: Uint8Array, fin: boolean): boolean {
-    let start = position;
-    let payload = bytes;
-    const over = position + bytes.length - this.#edge;
-    if (over > 0) payload = payload.subarray(0, payload.length - over);
-    else if (fin && position + bytes.length >= this.#next) {
-      this.#finPosition ??= position + bytes.length;
-    }
-    if (start < this.#next) {
-      payload = payload.subarray(Math.min(this.#next - start, payload.length));
-      start = this.#next;
-    }
-    if (this.#finPosition !== undefined && start + payload.length > this.#finPosition) {
-      payload = payload.subarray(0, Math.max(0, this.#finPosition - start));
-    }
-    if (payload.length === 0) return start === this.#next && this.#reassembly.isEmpty;
-    if (start > this.#next) {
-      if (!this.#reassembly.insert(start, payload)) this.#refusedPieces += 1;
+    if (this.#isTooMuch(bytes.length)) {
+      this.#ledger.refuse();
       return false;
     }
-    this.#deliver(payload);
-    if (this.#reassembly.isEmpty) return true;
-    for (const chunk of this.#reassembly.take(this.#next)) this.#deliver(chunk);
-    return false;
+    const isInOrder = this.#accept(position, bytes, fin);
+    this.settle();
+    return isInOrder;
+  }
+
+  /** Has the ledger know what is kept now: to be called after the reader has read, or has gone. */
+  settle(): void {
+    const keptBytes = this.#reader.unreadBytes() + this.#reassembly.bytes;
+    this.#ledger.add(keptBytes - this.#settledBytes);
+    this.#settledBytes = keptBytes;
   }
 
   /** Moves over FIN if everything before it has come. Returns true once. */
@@ -132,6 +128,33 @@ export class ReceiveSide {
   /** Lets go of everything. */
   stop(): void {
     this.#reassembly.clear();
+    this.settle();
+  }
+
+  #accept(position: number, bytes: Uint8Array, fin: boolean): boolean {
+    let start = position;
+    let payload = bytes;
+    const over = position + bytes.length - this.#edge;
+    if (over > 0) payload = payload.subarray(0, payload.length - over);
+    else if (fin && position + bytes.length >= this.#next) {
+      this.#finPosition ??= position + bytes.length;
+    }
+    if (start < this.#next) {
+      payload = payload.subarray(Math.min(this.#next - start, payload.length));
+      start = this.#next;
+    }
+    if (this.#finPosition !== undefined && start + payload.length > this.#finPosition) {
+      payload = payload.subarray(0, Math.max(0, this.#finPosition - start));
+    }
+    if (payload.length === 0) return start === this.#next && this.#reassembly.isEmpty;
+    if (start > this.#next) {
+      if (!this.#reassembly.insert(start, payload)) this.#refusedPieces += 1;
+      return false;
+    }
+    this.#deliver(payload);
+    if (this.#reassembly.isEmpty) return true;
+    for (const chunk of this.#reassembly.take(this.#next)) this.#deliver(chunk);
+    return false;
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -140,11 +163,27 @@ export class ReceiveSide {
   }
 
   #roomyEdge(): number {
-    return this.#next + Math.max(0, this.#bufferBytes - this.#reader.unreadBytes());
+    return this.#next + Math.max(0, this.#mostUnreadBytes - this.#reader.unreadBytes());
+  }
+
+  get #mostUnreadBytes(): number {
+    return this.#ledger.isFull ? Math.min(this.#bufferBytes, crowdedBytes) : this.#bufferBytes;
+  }
+
+  /**
+   * Whether the stack keeps too much already. The window cannot be taken back, but what arrives can be dropped as a network would; who
+   * reads everything gets at least one segment at a time.
+   */
+  #isTooMuch(bytes: number): boolean {
+    if (bytes === 0 || !this.#ledger.isFull || this.#settledBytes === 0) return false;
+    return this.#settledBytes + bytes > crowdedBytes;
   }
 
   #isWorthTelling(edge: number): boolean {
-    const leastBytes = Math.min(this.#bufferBytes / 4, 2 * this.#segmentBytes);
+    const leastBytes = Math.min(this.#mostUnreadBytes / 4, 2 * this.#segmentBytes);
     return edge - this.#edge >= leastBytes;
   }
 }
+
+/** What a connection may keep of a stack that keeps too much already. */
+const crowdedBytes = 16 * 1_024;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { tcpFlag, type TcpSegment } from "../packet/index.ts";
 import { ReceiveSide } from "./receive-side.ts";
+import { UnreadLedger } from "./unread-ledger.ts";
 import { checkSegment, type SegmentVerdict } from "./segment-check.ts";
 import { Timestamps } from "./timestamps.ts";
 
@@ -14,7 +15,7 @@ function judge(
   bytes: number,
   { timestamp, agreed = false, windowBytes = 100 }: Situation = {},
 ): SegmentVerdict {
-  const receive = new ReceiveSide(reader, windowBytes);
+  const receive = new ReceiveSide(reader, windowBytes, new UnreadLedger(Infinity));
   receive.begin(0, 100);
   const timestamps = new Timestamps(0);
   if (agreed) timestamps.begin(50, 0);

@@ -44,6 +44,8 @@ export class TcpConnection extends Duplex {
   /** The reader was told so. */
   #isEndTold = false;
   #isOver = false;
+  /** Nobody will read what is left. */
+  #isForgotten = false;
   #sentBytes = 0;
   #receivedBytes = 0;
 
@@ -78,7 +80,7 @@ export class TcpConnection extends Duplex {
 
   /** Bytes that have arrived in order and that nobody has read: `readableLength` is a part of them only. */
   get unreadBytes(): number {
-    return this.readableLength + this.#unread.length;
+    return this.#isForgotten ? 0 : this.readableLength + this.#unread.length;
   }
 
   /** Counters of this connection. */
@@ -134,6 +136,8 @@ export class TcpConnection extends Duplex {
     this.#writeDone = undefined;
     this.#finalDone = undefined;
     this.#unread.clear();
+    this.#isForgotten = true;
+    this.#engine.readerMoved();
     done(error);
   }
 

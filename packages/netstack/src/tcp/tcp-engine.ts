@@ -54,7 +54,7 @@ export class TcpEngine implements HostedConnection {
       minMs: settings.minRtoMs,
       maxMs: settings.maxRtoMs,
     });
-    this.#receive = new ReceiveSide(user, settings.receiveBufferBytes);
+    this.#receive = new ReceiveSide(user, settings.receiveBufferBytes, host.unread);
     this.#output = new SegmentOutput(host, tuple, this.#initial, this.#receive, this.#timestamps);
     this.#send = new SendSide(settings, rtt, this.#output);
     this.#syn = new SynClock(rtt);
@@ -122,8 +122,9 @@ export class TcpEngine implements HostedConnection {
     this.#host.changed(this);
   }
 
-  /** The reader has read: perhaps the peer is to be told. */
+  /** The reader has read, or has gone: perhaps the peer is to be told. */
   readerMoved(): void {
+    this.#receive.settle();
     if (mayReceive(this.#state) && this.#receive.owesWindow) this.#host.changed(this);
   }
 

@@ -1,6 +1,7 @@
 import type { Ipv4Address } from "../packet/index.ts";
 import type { ByteReader } from "./receive-side.ts";
 import type { TcpSettings } from "./tcp-settings.ts";
+import type { UnreadLedger } from "./unread-ledger.ts";
 
 /** Both ends of a connection, in the form packets have them. */
 export interface TcpTuple {
@@ -37,6 +38,8 @@ export interface HostedConnection {
 export interface TcpHost {
   readonly settings: TcpSettings;
   readonly mtu: number;
+  /** What all connections keep for their readers. */
+  readonly unread: UnreadLedger;
   now(): number;
   /** Takes one whole packet and owns it. */
   output(packet: Uint8Array, destination: Ipv4Address): void;
