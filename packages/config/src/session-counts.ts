@@ -45,7 +45,9 @@ function ofDialler(config: DaemonConfig & { readonly role: "server" | "client" }
 function ofRelay({ peers, limits, listen, web }: DaemonConfig & { readonly role: "relay" }): Bound {
   const transient = peers.length * limits.transientSessionsPerPeer;
   const hasBoth = listen.length > 0 && [...web.https, ...web.plain].length > 0;
-  const left = hasBoth ? peers.length * mostLeaving : 0;
+  // The standing session of a peer moves, and so do its one-shot ones, of which no more may be left behind together.
+  const kinds = limits.transientSessionsPerPeer > 0 ? 2 : 1;
+  const left = hasBoth ? peers.length * kinds * mostLeaving : 0;
   const known = peers.length + left + transient;
   const parts = left === 0 ? "" : `, ${left} of them left behind by moves`;
   if (known <= limits.sessions) {

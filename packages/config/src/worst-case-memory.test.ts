@@ -100,6 +100,10 @@ test("a server may have one-shot sessions too, for culvert expose", () => {
   const [received] = worstCaseMemory(loadRelayConfig({ file, flags })).items;
   // A client and a server, each with its standing session and three more.
   expect(received!.because).toContain("8 sessions of 2 peers x");
+  // By moving, the standing one of each leaves two behind, and the one-shot ones together as many.
+  const web = { path: "web.https", name: "z", value: "127.0.0.1:443" };
+  const [byBoth] = worstCaseMemory(loadRelayConfig({ file, flags: [...flags, web] })).items;
+  expect(byBoth!.because).toContain("16 sessions of 2 peers, 8 of them left behind by moves x");
 });
 
 test("what is allowed but should be meant is warned of", () => {
