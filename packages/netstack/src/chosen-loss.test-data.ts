@@ -1,6 +1,6 @@
 import { millis } from "@culvert/runtime";
 import { seededRandom, VirtualClock } from "@culvert/testkit";
-import { decodeIpv4, decodeTcp, type TcpSegment } from "./packet/index.ts";
+import { decodeIpv4, decodeTcp, encodeTcp, type TcpSegment } from "./packet/index.ts";
 import { Netstack, type TcpConnection } from "./index.ts";
 
 /** A segment with data that the sender has sent. */
@@ -27,7 +27,8 @@ export class ChosenLoss {
   #startMs = 0;
   #connection: TcpConnection | undefined;
 
-  constructor() {
+  /** `isSilent`: the far end reports nothing of what it holds, though it agreed to, as some do after their FIN. */
+  constructor({ isSilent = false } = {}) {
     const common = { clock: this.clock, random: seededRandom(1), mtu: 1_500 };
     this.#near = new Netstack({
       ...common,
@@ -37,7 +38,7 @@ export class ChosenLoss {
     this.#far = new Netstack({
       ...common,
       addresses: ["10.77.0.2"],
-      output: (packet) => this.#carry(packet, this.#near, 0),
+      output: (packet) => this.#carry(isSilent ? withoutSack(packet) : packet, this.#near, 0),
     });
   }
 
@@ -100,6 +101,16 @@ export class ChosenLoss {
     this.sent.push(data);
     return this.fate(data);
   }
+}
+
+/** The same segment without what it reports as held. */
+function withoutSack(packet: Uint8Array): Uint8Array {
+  const ip = decodeIpv4(packet);
+  const segment = typeof ip === "string" ? ip : decodeTcp(ip);
+  if (typeof ip === "string" || typeof segment === "string") return packet;
+  if (segment.options.sack === undefined) return packet;
+  const { payload, options, ...header } = segment;
+  return encodeTcp(ip, { ...header, options: { ...options, sack: undefined } }, [payload]);
 }
 
 function segmentOf(packet: Uint8Array): TcpSegment | undefined {

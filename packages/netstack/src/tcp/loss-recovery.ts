@@ -44,6 +44,8 @@ export class LossRecovery {
   /** The peer reports nothing of what it holds, be it that SACK was not agreed on, or that it keeps silent: some do after their FIN. */
   #isBlind: boolean;
   #isFirstDue = false;
+  /** Partial acknowledgements since fast recovery began. */
+  #partials = 0;
   /** Time-outs since the peer has last acknowledged anything. */
   #timeOuts = 0;
   #lookAtMs = Infinity;
@@ -60,6 +62,15 @@ export class LossRecovery {
   /** Time-outs in a row, without anything acknowledged in between. */
   get timeOuts(): number {
     return this.#timeOuts;
+  }
+
+  /**
+   * Whether the retransmission timer goes on although this is acknowledged: without reports each round trip repairs one gap only, and
+   * where there are many a time-out is quicker (RFC 6582 §4, the impatient variant).
+   */
+  keepsTimer(acknowledged: number): boolean {
+    if (this.#mode !== "fast" || !this.#isBlind) return false;
+    return this.#partials > 0 && acknowledged < this.#recoveryPoint;
   }
 
   /** When {@link look} is to be called; Infinity for never. */
@@ -202,6 +213,7 @@ export class LossRecovery {
     }
     if (this.#mode !== "fast" || !this.#isBlind) return;
     // A partial acknowledgement: what follows it is lost too (RFC 6582 §3.2 step 3).
+    this.#partials += 1;
     const { first } = this.segments;
     if (first !== undefined) this.segments.lose(first);
     this.#isFirstDue = true;
@@ -221,6 +233,7 @@ export class LossRecovery {
 
   #begin(sentEnd: number): true {
     this.#mode = "fast";
+    this.#partials = 0;
     this.#recoveryPoint = sentEnd;
     this.#isFirstDue = true;
     return true;

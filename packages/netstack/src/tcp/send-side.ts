@@ -266,7 +266,8 @@ export class SendSide {
     this.buffer.releaseTo(ack.position);
     const flightBytes = this.#next - ack.position;
     // RFC 6298 §5.2 and §5.3.
-    this.#timerAtMs = flightBytes > 0 ? nowMs + this.rtt.rtoMs : Infinity;
+    if (flightBytes === 0) this.#timerAtMs = Infinity;
+    else if (!this.#recovery.keepsTimer(ack.position)) this.#timerAtMs = nowMs + this.rtt.rtoMs;
     this.#stalledSinceMs = flightBytes > 0 ? nowMs : Infinity;
   }
 
