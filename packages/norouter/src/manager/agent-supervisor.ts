@@ -30,7 +30,7 @@ import type { AgentLines } from "./agent-lines.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentState, AgentStatus } from "./agent-state.ts";
 import { missingFeatures } from "./check-features.ts";
-import { echoProbe, isForManager } from "./echo-probe.ts";
+import { echoProbe, isAnswerOf } from "./echo-probe.ts";
 import { Liveness } from "./liveness.ts";
 import type { DropReason, SwitchPort } from "./packet-switch.ts";
 
@@ -84,6 +84,7 @@ export class AgentSupervisor implements SwitchPort {
   readonly #options: SupervisionOptions;
   readonly #retry: RetrySchedule;
   readonly #request: Uint8Array;
+  readonly #vip: number;
   #process: AgentProcess | undefined;
   #state: AgentState = { kind: "starting" };
   #stateSince: Millis;
@@ -105,6 +106,7 @@ export class AgentSupervisor implements SwitchPort {
     this.#retry = new RetrySchedule(deps.random, retryOptions);
     this.#request = serializeMessage(configureRequest(requestId, plan.args));
     this.#stateSince = deps.clock.now();
+    this.#vip = parseIpv4(plan.args.me) ?? 0;
     this.#liveness = new Liveness(
       {
         clock: deps.clock,
@@ -203,8 +205,7 @@ export class AgentSupervisor implements SwitchPort {
 
   #probe(): void {
     this.#probes += 1;
-    const vip = parseIpv4(this.plan.args.me) ?? 0;
-    this.#process?.writer.sendPacket(echoProbe(vip, this.#probes));
+    this.#process?.writer.sendPacket(echoProbe(this.#vip, this.#probes));
   }
 
   #stuck(reason: string): void {
@@ -229,7 +230,7 @@ export class AgentSupervisor implements SwitchPort {
 
   #receive({ type, reserved, payload }: NorouterFrame): void {
     if (type === frameType.l3) {
-      if (!isForManager(payload)) this.#deps.onPacket(payload, reserved);
+      if (!isAnswerOf(this.#vip, payload)) this.#deps.onPacket(payload, reserved);
     } else if (type === frameType.json) this.#receiveMessage(payload);
     else this.#deps.log.warn("norouter.message.refused", { text: `a frame of type ${type}` });
   }

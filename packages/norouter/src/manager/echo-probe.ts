@@ -1,5 +1,6 @@
 import { encodeIcmp, icmpType } from "@culvert/netstack";
-import { addressAt, destinationOffset } from "./packet-switch.ts";
+import { managerAddress } from "../router/manager-address.ts";
+import { addressAt, destinationOffset, sourceOffset } from "./packet-switch.ts";
 
 /** An ICMP echo request to a host, which its agent answers itself, NoRouter's own as ours. It comes from nobody of the network. */
 export function echoProbe(vip: number, sequence: number): Uint8Array {
@@ -8,11 +9,17 @@ export function echoProbe(vip: number, sequence: number): Uint8Array {
   return encodeIcmp(ends, message);
 }
 
-/** Whether a packet is for the manager itself: the answer to an {@link echoProbe}. */
-export function isForManager(packet: Uint8Array): boolean {
-  return addressAt(packet, destinationOffset) === managerAddress;
+/** Whether a packet is the answer of a host's agent to an {@link echoProbe}; any other that goes to the manager is one to nobody. */
+export function isAnswerOf(vip: number, packet: Uint8Array): boolean {
+  const headerBytes = ((packet[0] ?? 0) & 0x0f) * 4;
+  return (
+    packet[protocolOffset] === icmpProtocol &&
+    packet[headerBytes] === icmpType.echoReply &&
+    addressAt(packet, sourceOffset) === vip &&
+    addressAt(packet, destinationOffset) === managerAddress
+  );
 }
 
-/** 192.0.0.8: the source of those who have no address of their own (RFC 7600 §4.8). No host is ever sent to there. */
-const managerAddress = 0xc0000008;
 const noBytes = new Uint8Array(0);
+const protocolOffset = 9;
+const icmpProtocol = 1;

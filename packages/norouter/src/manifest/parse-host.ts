@@ -2,6 +2,7 @@ import { split } from "shlex";
 import { errorText } from "@culvert/runtime";
 import type { NorouterForward } from "@culvert/wire";
 import { parseIpv4 } from "../router/ipv4.ts";
+import { managerAddress } from "../router/manager-address.ts";
 import type { ManifestHost } from "./manifest.ts";
 import { collide, endsInNumber, parseListenText } from "./machine-name.ts";
 import { parseForward } from "./parse-forward.ts";
@@ -65,6 +66,7 @@ function parseVip(view: YamlView): string {
   const first = (address ?? 0) >>> 24;
   if (address === undefined) view.problem(`${JSON.stringify(text)} must be an IPv4 address`);
   else if (first === 0 || first >= 224) view.problem(`${text} cannot be the address of a host`);
+  else if (address === managerAddress) view.problem(`${text} is the manager's own address`);
   return text;
 }
 

@@ -155,6 +155,7 @@ hosts:
     ["hosts:\n  web: {}", /^line 2: hosts\.web\.vip: is missing/],
     ["hosts:\n  web: {vip: '::1'}", /^line 2: hosts\.web\.vip: "::1" must be an IPv4 address$/],
     ["hosts:\n  web: {vip: 224.0.0.1}", /cannot be the address of a host$/],
+    ["hosts:\n  web: {vip: 192.0.0.8}", /192\.0\.0\.8 is the manager's own address$/],
     ["hosts:\n  'a b': {vip: 10.0.0.1}", /^line 2: hosts\.a b: the name must have letters/],
     [web("cmd: 42"), /^line 4: hosts\.web\.cmd: must be a text, not 42$/],
     [web("cmd: {a: 1}"), /cmd: must be a text, not a map$/],
