@@ -99,7 +99,15 @@ async function attempt(exchange: Exchange, agent: DeviceAgent, course: Course): 
   return new Promise((resolve) => {
     const { method, target, body } = exchange;
     const headers = deviceFields(exchange);
-    const request = httpRequest({ agent, method, path: target, headers, setHost: false });
+    let request: ClientRequest;
+    try {
+      request = httpRequest({ agent, method, path: target, headers, setHost: false });
+    } catch (error) {
+      // Node writes less than it reads: what a client may send and a device cannot be sent is the client's affair alone.
+      turn.end();
+      resolve({ status: undefined, error: asError(error), cut: undefined });
+      return;
+    }
     let answer: IncomingMessage | undefined;
     let carried = false;
     course.request = request;

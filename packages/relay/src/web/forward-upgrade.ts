@@ -4,7 +4,7 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Writable } from "node:stream";
 import { splice, TransportError, type ByteStream, type Clock, type Millis } from "@culvert/runtime";
 import { asError } from "./as-error.ts";
 import { cutBefore } from "./device-agent.ts";
@@ -60,11 +60,14 @@ export async function forwardUpgrade(upgrade: Upgrade, way: UpgradeWay): Promise
 
 async function attempt(upgrade: Upgrade, way: UpgradeWay, over: AbortSignal): Promise<Attempt> {
   let turn: Turn | undefined;
+  let stream: ByteStream | undefined;
   try {
     turn = await way.turn(over);
-    return await ask(upgrade, await way.open(), { ...way, turn, over });
+    stream = await way.open();
+    return await ask(upgrade, stream, { ...way, turn, over });
   } catch (error) {
     turn?.end();
+    stream?.destroy();
     return { status: undefined, error: asError(error), cut: undefined };
   }
 }
@@ -135,7 +138,13 @@ function ask(
         request.destroy(new Error(`the device answers with status ${response.statusCode}`));
         return;
       }
-      const sink = exchange.respond(status, responseFields(response.rawHeaders), false);
+      let sink: Writable;
+      try {
+        sink = exchange.respond(status, responseFields(response.rawHeaders), false);
+      } catch (error) {
+        request.destroy(asError(error));
+        return;
+      }
       response.pipe(sink);
       response.once("close", () => {
         stream.destroy();
