@@ -69,6 +69,8 @@ type State =
  */
 export class ConnectionDriver implements TurnTaker, SlotWaiter {
   readonly streams: ConnectionStreams;
+  /** A copy of the datagram by which we closed the connection; undefined before, and where nothing could be sent. */
+  lastWord: Uint8Array | undefined;
   readonly #deps: DriverDeps;
   readonly #settings: QuicSettings;
   #state: State;
@@ -339,6 +341,7 @@ export class ConnectionDriver implements TurnTaker, SlotWaiter {
       }
       link.counts.sentDatagrams += 1;
       this.streams.window.sent(sent[0]);
+      if (lastWord) this.lastWord = Uint8Array.from(slot.buffer.subarray(0, sent[0]));
       socket.send(slot, sent[0], paths.destination(sent[1].to));
     }
     return false;

@@ -10,6 +10,7 @@ import type {
   QuicListenerStats,
   UdpAddress,
 } from "../engine.ts";
+import { ClosedConnections } from "./closed-connections.ts";
 import { ConnectionDriver, type DriverOwner } from "./connection-driver.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { GuardedConnection } from "./guarded-connection.ts";
@@ -56,6 +57,7 @@ export class QuicheListener implements QuicListener {
   readonly #initials = new SourceBudget(strangersDatagrams);
   /** By our own connection ids. */
   readonly #byId = new Map<string, ConnectionDriver>();
+  readonly #closed = new ClosedConnections();
   /**
    * By address and the ids the client chose, as long as the connection lasts: a datagram of the handshake that comes late must not
    * begin another.
@@ -131,6 +133,11 @@ export class QuicheListener implements QuicListener {
     if (header === undefined) return "malformed";
     const nowMs = this.#deps.clock.now();
     if (header.form === "short") {
+      const lastWord = this.#closed.answer(key(header.dcid), datagram.length, nowMs);
+      if (lastWord !== undefined) {
+        if (lastWord !== "nothing") this.#replies.sayAgain(lastWord, from);
+        return "unknown_connection";
+      }
       if (!this.#strangers.take(from.address, nowMs)) return "rate_limit";
       this.#replies.reset(header, datagram.length, from);
       return "unknown_connection";
@@ -229,6 +236,9 @@ export class QuicheListener implements QuicListener {
         for (const known of ids) this.#byId.delete(known);
         for (const known of firstKeys) this.#byInitialId.delete(known);
         this.#drivers.delete(driver);
+        if (driver.lastWord !== undefined) {
+          this.#closed.add(ids, driver.lastWord, clock.now());
+        }
         connection?.handleEnded(reason);
       },
       idAdded: (added) => {

@@ -13,7 +13,10 @@ export interface ReplyDeps {
   readonly socket: UdpSocket;
 }
 
-/** Answers that need no connection. None is longer than what it answers, so they are of no use to flood a third party. */
+/**
+ * Answers that need no connection. None but a close that is said again is longer than what it answers, so they are of no use to flood a
+ * third party.
+ */
 export class StatelessReplies {
   readonly #deps: ReplyDeps;
   readonly #tokens: ResetTokens;
@@ -53,6 +56,14 @@ export class StatelessReplies {
       buffer[0] = ((buffer[0] ?? 0) & 0x3f) | 0x40;
       buffer.set(this.#tokens.bytesFor(header.dcid), length - tokenBytes);
       return length;
+    });
+  }
+
+  /** Says again by which datagram a connection was closed. */
+  sayAgain(lastWord: Uint8Array, to: RemoteInfo): boolean {
+    return this.#reply(to, ({ buffer }) => {
+      buffer.set(lastWord);
+      return lastWord.length;
     });
   }
 
