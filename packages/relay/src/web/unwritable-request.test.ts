@@ -62,7 +62,7 @@ it("a WebSocket that cannot be asked for gives its turn and its stream back", as
 });
 
 function exchangeFor(target: string): Exchange {
-  const address = { address: "192.0.2.1", port: 40_000 };
+  const address = { address: "192.0.2.1", port: 40_000, family: "IPv4" } as const;
   return {
     client: new PublicClient(new Socket(), address, address),
     ...{ method: "GET", target, authority: "app.example.com", fault: undefined },
