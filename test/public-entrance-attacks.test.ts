@@ -1,9 +1,8 @@
 import { connect, createServer, type Socket } from "node:net";
-import { Writable } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { millis } from "@culvert/runtime";
-import { createLog } from "@culvert/telemetry";
+import { logToLines } from "./support/log-lines.ts";
 import {
   listenForTest,
   LocalDevice,
@@ -113,16 +112,7 @@ describe("slow visitors", () => {
 });
 
 it("a TLS handshake that fails is told by one printable line", async () => {
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      for (const line of chunk.toString().trim().split("\n")) {
-        lines.push(JSON.parse(line) as Record<string, unknown>);
-      }
-      done();
-    },
-  });
-  const log = createLog({ level: "info", format: "json", destination });
+  const { log, lines } = logToLines();
   const { https } = await useApp({ log });
   listen(
     connectTls({
